@@ -1,0 +1,13 @@
+"""
+kubedns: the cluster's own names.
+
+options   command line → Options          config, configdir   the kube-dns ConfigMap
+cluster/  API objects become records      an event walks apiserver → objects → pairing → records
+zone/     records become an answer        tree → lookup
+wire/     how DNS is spelled
+serve/    sockets in front                a question walks receiver → responder → answers → lookup
+outside/  what the zone cannot answer     stub domains and upstream nameservers
+service   the wiring                      pages, metrics: what operators see
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""sidecar: health and metrics of the pod. Not built yet; see the README."""
