@@ -1,0 +1,349 @@
+"""
+The API server: connection, credentials, raw lines. kubernetes.aio on the asyncio reactor.
+
+Of the client only its configuration loaders and one raw REST call are used. Importing it in the
+usual way executes the modules of every API and model there is: 30 MB and half a second. So its
+packages are entered here by the door, as empty modules that know where their files lie, and the
+four files that are used are imported through them. (`kubernetes.aio.client` itself is what pulls
+all else in; nothing used here needs it for more than two names.)
+"""
+
+import asyncio
+import contextlib
+import importlib
+import importlib.machinery
+import random
+import socket
+import sys
+import types
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+import aiohttp
+from twisted.logger import Logger
+
+from kubedns.cluster.listwatch import (
+    ApiError,
+    Event,
+    ListWatch,
+    Request,
+    State,
+    status_text,
+)
+from kubedns.cluster.objects import Decoded, EndpointNames, Kind, Reader
+from kubedns.errors import KubednsError
+
+log = Logger()
+
+CONNECT_S = 2.0  # a server that comes back must be found within three seconds
+LIST_S = 30.0  # between two pieces of a list
+_RELOAD_S = 60.0  # how old credentials may be at the start of a request
+
+
+class CredentialsError(KubednsError):
+    """No way to reach the API server can be read from flags and files."""
+
+
+def _package(name: str, path: Sequence[str]) -> types.ModuleType:
+    """Enter a package by the door: a module that knows its folder and has executed nothing."""
+    module = types.ModuleType(name)
+    module.__path__ = list(path)
+    sys.modules[name] = module
+    return module
+
+
+def _load_client() -> tuple[Any, Any, Any]:
+    """Import the client's configuration, REST call and configuration loaders, and no more."""
+    if "kubernetes" not in sys.modules:
+        spec = importlib.machinery.PathFinder.find_spec("kubernetes")
+        if spec is None or spec.submodule_search_locations is None:
+            raise CredentialsError("the Python package kubernetes is not installed")
+        root = spec.submodule_search_locations[0]
+        for name in ("kubernetes", "kubernetes.aio", "kubernetes.aio.utils"):
+            _package(name, [str(Path(root, *name.split(".")[1:]))])
+        client = _package("kubernetes.aio.client", [str(Path(root, "aio", "client"))])
+        configuration = importlib.import_module("kubernetes.aio.client.configuration")
+        # What the loaders import from the package; the second is for functions not used here.
+        vars(client).update(Configuration=configuration.Configuration, ApiClient=None)
+    return (
+        importlib.import_module("kubernetes.aio.client.configuration").Configuration,
+        importlib.import_module("kubernetes.aio.client.rest").RESTClientObject,
+        importlib.import_module("kubernetes.aio.config"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where the credentials come from; both empty: the pod's service account."""
+
+    kubeconfig: str = ""
+    master_url: str = ""
+
+
+class ApiServer:
+    """
+    One API server, with credentials that are read anew before they age, and after a 401.
+
+    clock: monotonic seconds.
+    """
+
+    def __init__(self, access: Access, clock: Callable[[], float], user_agent: str) -> None:
+        self._access = access
+        self._clock = clock
+        self._user_agent = user_agent
+        self._configuration: Any = None
+        self._loaded = 0.0
+        self._rest: Any = None
+        self._identity: tuple[object, ...] = ()
+        self._loading = asyncio.Lock()
+        self._Configuration, self._Rest, self._loaders = _load_client()
+
+    async def load(self) -> None:
+        """
+        Read the credentials.
+
+        Raises:
+            CredentialsError: the files or the environment do not give any, in one line.
+        """
+        configuration = self._Configuration()
+        access = self._access
+        try:
+            if access.kubeconfig:
+                Path(access.kubeconfig).read_bytes()  # the loader's words for "not there" mislead
+                await self._loaders.load_kube_config(
+                    access.kubeconfig, client_configuration=configuration
+                )
+            elif not access.master_url:
+                self._loaders.load_incluster_config(configuration)
+        except Exception as error:  # the loaders raise what their parsers raise: any kind
+            raise CredentialsError(self._where(error)) from error
+        if access.master_url:
+            configuration.host = access.master_url.rstrip("/")
+        identity = (
+            configuration.host,
+            _content(configuration.ssl_ca_cert),
+            _content(configuration.cert_file),
+            _content(configuration.key_file),
+            configuration.verify_ssl,
+            configuration.tls_server_name,
+        )
+        if identity != self._identity:
+            last, self._rest = self._rest, _rest_client(self._Rest, configuration)
+            self._identity = identity
+            if last is not None:
+                await last.close()
+        self._configuration = configuration
+        self._loaded = self._clock()
+
+    def _where(self, error: BaseException) -> str:
+        """Name what was read, and for a person at a terminal the ways there are."""
+        text = _line(getattr(error, "strerror", None) or error)
+        if self._access.kubeconfig:
+            return f"--kubecfg-file {self._access.kubeconfig}: {text}"
+        return f"in-cluster credentials: {text} (or --kubecfg-file, --kube-master-url, --objects)"
+
+    @property
+    def host(self) -> str:
+        """Return the URL of the server, for logs."""
+        return "" if self._configuration is None else str(self._configuration.host)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            await rest.close()
+
+    @contextlib.asynccontextmanager
+    async def get(
+        self, request: Request, silence_s: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """
+        Send a request and give its response, to be read within the block.
+
+        silence_s: how long the server may say nothing.
+
+        Raises:
+            ApiError: not reached, refused, or silent for too long; also while the block reads.
+        """
+        async with self._loading:
+            if self._rest is None or self._clock() - self._loaded > _RELOAD_S:
+                try:
+                    await self.load()
+                except CredentialsError as error:
+                    raise ApiError(str(error)) from error
+        headers = {"Accept": "application/json", "User-Agent": self._user_agent}
+        for setting in (await self._configuration.auth_settings()).values():
+            if setting["value"]:
+                headers[setting["key"]] = setting["value"]
+        # Compression would cost both sides more than loopback or a data centre's network does.
+        headers["Accept-Encoding"] = "identity"
+        timeout = aiohttp.ClientTimeout(
+            total=None, connect=CONNECT_S, sock_connect=CONNECT_S, sock_read=silence_s
+        )
+        try:
+            reply = await self._rest.request(
+                "GET",
+                f"{self._configuration.host}{request.path}?{urlencode(request.query)}",
+                headers=headers,
+                _request_timeout=timeout,
+            )
+            response: aiohttp.ClientResponse = reply.response
+            try:
+                if response.status != 200:
+                    raise await self._refused(response)
+                yield response
+            finally:
+                response.close()  # nothing, once the body has ended
+        except aiohttp.ConnectionTimeoutError as error:
+            raise ApiError(f"{self.host}: no connection within {CONNECT_S:.0f} s") from error
+        except TimeoutError as error:
+            raise ApiError(f"{self.host}: no word for {silence_s:.0f} s", silent=True) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise ApiError(f"{self.host}: {_line(error)}") from error
+
+    async def _refused(self, response: aiohttp.ClientResponse) -> ApiError:
+        if response.status == 401:
+            self._loaded = float("-inf")  # the token may have been rotated
+        octets = (await response.content.read(4096)) or b""
+        reason = status_text(octets) or _line(response.reason or "")
+        try:
+            retry_after_s = float(response.headers.get("Retry-After", 0))
+        except ValueError:
+            retry_after_s = 0.0
+        return ApiError(f"HTTP {response.status} {reason}", response.status, retry_after_s)
+
+
+class Sink(Protocol):
+    """Who takes the objects."""
+
+    def listed(self, kind: Kind, objects: list[Decoded]) -> None:
+        """All objects of a kind."""
+
+    def changed(self, kind: Kind, events: list[Event], received: float) -> None:
+        """Events that arrived together; received is monotonic seconds."""
+
+    def forbidden(self, kind: Kind, reason: str) -> None:
+        """The kind may not be read now; said once, and again after it could be."""
+
+    def failing(self, kind: Kind, reason: str) -> None:
+        """A request failed; it will be tried again."""
+
+
+class Reflector:
+    """Keeps one kind of object in step with the API server; see listwatch.py for its states."""
+
+    def __init__(
+        self,
+        server: ApiServer,
+        kind: Kind,
+        sink: Sink,
+        *,
+        clock: Callable[[], float],
+        naming: EndpointNames,
+        silence_s: float,
+        forbidden_retry_s: float,
+        rng: random.Random,
+        one: tuple[str, str] | None = None,
+    ) -> None:
+        """silence_s: how long a watch may say nothing; one: see ListWatch."""
+        self.kind = kind
+        self.machine = ListWatch(
+            Reader(kind, naming), rng=rng, forbidden_retry_s=forbidden_retry_s, one=one
+        )
+        self._server = server
+        self._sink = sink
+        self._clock = clock
+        self._silence_s = silence_s
+
+    async def run(self) -> None:
+        """List and watch until cancelled."""
+        machine = self.machine
+        while True:
+            request = machine.request(self._clock())
+            try:
+                await (self._watch(request) if request.watch else self._list(request))
+            except ApiError as error:
+                self._failed(error)
+            except Exception as error:  # one bad reply must not end the watching of a kind
+                log.failure("while reading {kind}", kind=self.kind.value)
+                # Events may be lost half-way: list again, which brings them once more.
+                self._failed(ApiError(_line(error), status=410))
+            if machine.pause_s:
+                await asyncio.sleep(machine.pause_s)
+                machine.pause_s = 0.0
+
+    def _failed(self, error: ApiError) -> None:
+        was = self.machine.state
+        self.machine.failed(error, self._clock())
+        try:
+            if self.machine.state is State.FORBIDDEN:
+                self._sink.forbidden(self.kind, str(error))
+            elif not (error.status == 410 and was is State.WATCHING):
+                self._sink.failing(self.kind, str(error))
+        except Exception:  # this is the last place: nobody would watch the kind any more
+            log.failure("while giving {kind} up for now", kind=self.kind.value)
+
+    async def _list(self, request: Request) -> None:
+        async with self._server.get(request, LIST_S) as response:
+            octets = await response.read()
+        objects = self.machine.listed(octets, self._clock())
+        if objects is not None:
+            self._sink.listed(self.kind, objects)
+
+    async def _watch(self, request: Request) -> None:
+        async with self._server.get(request, self._silence_s) as response:
+            async for piece in response.content.iter_any():
+                received = self._clock()
+                events = self.machine.received(piece, received)
+                if events:
+                    self._sink.changed(self.kind, events, received)
+                self.machine.check()
+        self.machine.ended(self._clock())
+
+
+def _rest_client(rest_class: Any, configuration: Any) -> Any:
+    """Make the client's REST object with sockets that notice a dead peer."""
+
+    class Rest(rest_class):  # type: ignore[misc]
+        def _create_connector(self) -> aiohttp.TCPConnector:
+            return aiohttp.TCPConnector(
+                limit=self.maxsize, ssl=self.ssl_context, socket_factory=_keepalive_socket
+            )
+
+    return Rest(configuration)
+
+
+def _keepalive_socket(info: Any) -> socket.socket:
+    """
+    Make a TCP socket that gives a vanished peer up after about 15 s.
+
+    Without it a half-open connection (node gone, NAT entry dropped) looks like a quiet watch.
+    """
+    family, kind, protocol, *_ = info
+    made = socket.socket(family, kind, protocol)
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 2)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 15_000)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
+
+
+def _content(path: str | None) -> bytes | None:
+    if not path:
+        return None
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return None
+
+
+def _line(error: object) -> str:
+    """Write an error as one escaped line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text.encode("unicode_escape").decode("ascii")[:300]

@@ -1,0 +1,157 @@
+"""
+Events on their way into the zone: paired, put into the tree, and forgotten by the answers.
+
+A change that was announced is in the answers when `changed` returns, unless a whole list is being
+worked off: that goes in batches, with the reactor's turn between them, so that queries never wait.
+"""
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from kubedns.cluster.listwatch import Event
+from kubedns.cluster.objects import Decoded, Kind
+from kubedns.cluster.pairing import Pairing
+from kubedns.zone.tree import Change
+
+log = Logger()
+
+_BATCH = 100  # services rebuilt in one turn of the reactor
+_MANY = 1000  # problems that are remembered as logged
+
+LATENCY_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Feed:
+    """
+    See the head of this module.
+
+    forget: called with the tags of every change (see zone/tree.py); forget_all: with nothing, when
+    they cannot be known.
+    """
+
+    def __init__(
+        self,
+        pairing: Pairing,
+        forget: Callable[[Iterable[bytes]], None],
+        forget_all: Callable[[], None],
+        reactor: Any,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._pairing = pairing
+        self._forget = forget
+        self._forget_all = forget_all
+        self._reactor = reactor
+        self._wall_clock = wall_clock
+        self._later: Any = None
+        self._on_settled: list[Callable[[], None]] = []
+        self._logged: set[str] = set()
+        self.events = dict.fromkeys(Kind, 0)
+        self.problems = 0
+        self.faults = 0
+        self.changes = 0
+        self.latency_counts = [0] * (len(LATENCY_S) + 1)
+        self.latency_total_s = 0.0
+
+    def listed(self, kind: Kind, objects: Iterable[Decoded]) -> None:
+        """Take in a complete list of a kind."""
+        self._pairing.replace(kind, objects)
+        self._work()
+
+    def changed(self, kind: Kind, events: Iterable[Event], received: float) -> None:
+        """Take in events that arrived together; received: seconds of the reactor's clock."""
+        for event in events:
+            self.events[kind] += 1
+            if event.deleted:
+                self._pairing.drop(kind, event.object.key)
+            else:
+                self._pairing.put(kind, event.object)
+        self._on_settled.append(partial(self._observe, received))
+        self._work()
+
+    def _observe(self, received: float) -> None:
+        """Note how long events took that are in the answers now."""
+        took = self._reactor.seconds() - received
+        self.latency_counts[bisect_left(LATENCY_S, took)] += 1
+        self.latency_total_s += took
+
+    def count(self, kind: Kind | None = None) -> int:
+        """Count the objects that are kept, of one kind or of all."""
+        counts = self._pairing.counts()
+        return sum(counts.values()) if kind is None else counts[kind]
+
+    def forget_kind(self, kind: Kind) -> None:
+        """Drop all objects of a kind that is not read any more."""
+        self._pairing.forget(kind)
+        self._work()
+
+    def settled(self, then: Callable[[], None]) -> None:
+        """Call when everything that has arrived is in the tree; perhaps at once."""
+        self._on_settled.append(then)
+        if self._later is None:
+            self._settle()
+
+    def report(self, problems: list[str], remarks: list[str]) -> None:
+        """Count what was wrong with objects, log each line once, and empty the lists."""
+        self.problems += len(problems)
+        for line in problems:
+            if self._is_new(line):
+                log.warn("object cut or skipped: {line}", line=line)
+        for line in remarks:
+            if self._is_new(line):
+                log.info("{line}", line=line)
+        problems.clear()
+        remarks.clear()
+
+    def _is_new(self, line: str) -> bool:
+        """Tell whether a line was not logged yet, or so long ago that it is forgotten."""
+        if line in self._logged:
+            return False
+        if len(self._logged) >= _MANY:
+            log.warn("{count} different faults of objects: they may be said again", count=_MANY)
+            self._logged.clear()
+        self._logged.add(line)
+        return True
+
+    def stop(self) -> None:
+        """Work off no more."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
+    def _work(self) -> None:
+        """Bring the tree up to date, a batch at a time while there is a lot to do."""
+        if self._later is None:
+            self._batch()
+
+    def _batch(self) -> None:
+        self._later = None
+        known = len(self._pairing.failed)
+        change: Change = self._pairing.flush(self._wall_clock(), limit=_BATCH)
+        if len(self._pairing.failed) > known:
+            self._say_failed()
+        if change:
+            self.changes += 1
+            self._forget(change.tags)
+        if self._pairing.waiting:
+            self._later = self._reactor.callLater(0, self._batch)
+        else:
+            self._settle()
+
+    def _say_failed(self) -> None:
+        """Log what could not be built; nobody knows what it touched, so no answer may be kept."""
+        for key, error in self._pairing.failed.items():
+            fault = Failure(error)
+            log.failure("while building the records of {key}", failure=fault, key=key)
+        self.faults += len(self._pairing.failed)
+        self._forget_all()
+
+    def _settle(self) -> None:
+        waiting, self._on_settled = self._on_settled, []
+        for then in waiting:
+            then()
