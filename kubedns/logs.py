@@ -1,0 +1,65 @@
+"""
+Logging: one format for our own lines and those of the libraries, klog's, in UTC, to standard error.
+
+    I1121 06:57:52.816170    3548 kubedns.cluster.source] listed 12 services
+"""
+
+import logging
+import os
+import sys
+import time
+from typing import Any
+
+from twisted.logger import (
+    FileLogObserver,
+    FilteringLogObserver,
+    LogEvent,
+    LogLevel,
+    PredicateResult,
+    formatEvent,
+    globalLogBeginner,
+)
+
+_DEBUG_LEVEL = 4  # of --v
+_LETTERS = {"debug": "I", "info": "I", "warn": "W", "error": "E", "critical": "E"}
+
+
+def begin(verbosity: int) -> None:
+    """Send all logging to standard error; verbosity: that of --v, 4 and more shows debugging."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Klog())
+    level = logging.DEBUG if verbosity >= _DEBUG_LEVEL else logging.WARNING
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+    def wanted(event: LogEvent) -> Any:
+        level = event.get("log_level", LogLevel.info)
+        ours = event.get("log_namespace", "").startswith(__package__)
+        quiet = level < (LogLevel.info if ours else LogLevel.warn)
+        return PredicateResult.no if quiet and verbosity < _DEBUG_LEVEL else PredicateResult.yes
+
+    lines: Any = FileLogObserver(sys.stderr, _klog)  # zope's interfaces do not type-check
+    predicates: Any = [wanted]
+    observer: Any = FilteringLogObserver(lines, predicates)
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+
+
+def _klog(event: LogEvent) -> str:
+    text = formatEvent(event)
+    failure = event.get("log_failure")
+    if failure is not None:
+        text += "\n" + failure.getTraceback().rstrip()
+    level = event.get("log_level", LogLevel.info).name
+    return _line(_LETTERS[level], event["log_time"], event.get("log_namespace", "-"), text) + "\n"
+
+
+class _Klog(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = record.getMessage()
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return _line(record.levelname[0], record.created, record.name, text)
+
+
+def _line(letter: str, when: float, where: str, text: str) -> str:
+    stamp = time.strftime("%m%d %H:%M:%S", time.gmtime(when))
+    return f"{letter}{stamp}.{int(when % 1 * 1e6):06d} {os.getpid():7d} {where}] {text}"

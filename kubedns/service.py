@@ -1,0 +1,360 @@
+"""
+The wiring of kubedns, and the only file that knows every part; start and stop order.
+
+Start: DNS sockets (SERVFAIL for what is not known yet), HTTP pages, configuration, then the source
+of objects. Stop: not ready, answer on for the lame-duck time, then sockets, pages and source.
+"""
+
+import gc
+import platform
+import socket
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+
+from kubedns import __version__, metrics, pages
+from kubedns.cluster.feed import Feed
+from kubedns.cluster.pairing import Pairing
+from kubedns.cluster.source import Source
+from kubedns.config import Config, apply, parse_resolv_conf
+from kubedns.configdir import ConfigDir, FileWatch
+from kubedns.options import Options
+from kubedns.outside import Outside
+from kubedns.serve import http, sockets
+from kubedns.serve.counters import Counters
+from kubedns.serve.receiver import Backlog, Receiver
+from kubedns.serve.responder import Responder
+from kubedns.serve.stream import StreamFactory
+from kubedns.wire import name as names
+from kubedns.zone import address
+from kubedns.zone.answers import Answers
+from kubedns.zone.lookup import PodNames, Zone
+from kubedns.zone.tree import Tree
+
+log = Logger()
+
+RESOLV_CONF = "/etc/resolv.conf"
+_RESCAN_S = 30.0  # local addresses
+# Addresses with a socket and thread of their own; a node in IPVS mode has one for each service.
+_MAX_PLAIN_SOCKETS = 8
+_RESOLV_CONF_S = 5.0
+_PROFILING_PORT = 6060
+# A receiver thread that has a query in hand waits for the interpreter this long at most while the
+# reactor works; the default of 5 ms would be the p99 under churn.
+_SWITCH_INTERVAL_S = 0.0005
+
+
+class KubeDns:
+    """One process; reactor: the asyncio one. stopped fires when everything has ended."""
+
+    def __init__(self, options: Options, reactor: Any) -> None:
+        self._options = options
+        self._reactor = reactor
+        self._state = pages.State(began=reactor.seconds())
+        self._ports: list[Any] = []
+        self._receivers: dict[str, Receiver] = {}
+        self._watches: list[ConfigDir | FileWatch] = []
+        self._rescan = LoopingCall(self._scan_addresses)
+
+        self.counters = Counters()
+        self.answers = Answers(self.counters.left)
+        self.zone = Zone(
+            Tree(
+                names.from_text(options.domain),
+                (options.dns_service[0].encode(), options.dns_service[1].encode()),
+            ),
+            pods=options.pods,
+            ttl=options.ttl_s,
+            negative_ttl=options.negative_ttl_s,
+            wildcards=options.wildcards,
+            reverse_zones=options.reverse_cidrs,
+        )
+        self.pairing = Pairing(self.zone.tree)
+        self.feed = Feed(self.pairing, self.answers.forget, self.answers.clear, reactor)
+        listening = [options.dns_bind_address]
+        if sockets.is_wildcard(options.dns_bind_address):
+            listening += sockets.local_addresses()
+        self.outside = Outside(
+            reactor,
+            own={(host, options.dns_port) for host in listening},
+            in_zone=self._addresses_in_zone,
+        )
+        self.responder = Responder(
+            self.zone,
+            self.answers,
+            self.outside,
+            self.counters,
+            version=f"kube-dns-py {__version__}",
+            host=platform.node() or "localhost",
+        )
+        self._backlog = Backlog(reactor, self._respond_udp, self.counters)
+        self._streams = StreamFactory(self._respond_tcp, self.counters, reactor)
+        self._source = self._make_source()
+        parts = metrics.Parts(
+            counters=self.counters,
+            answers=self.answers,
+            zone=self.zone,
+            feed=self.feed,
+            pairing=self.pairing,
+            resources=lambda: self._source.status(self._reactor.seconds()),
+            outside=self.outside.counts,
+            config_errors=lambda: self._state.config_error_counts,
+            late=lambda: self._state.late,
+            connections=lambda: len(self._streams),
+        )
+        self._pages = pages.Pages(parts, self._state, self._source, options, clock=reactor.seconds)
+
+    # Start and stop
+
+    async def start(self) -> None:
+        """
+        Open everything.
+
+        Raises:
+            KubednsError: what cannot be opened or read, in one line.
+        """
+        options = self._options
+        log.info("kube-dns-py {version}, zone {zone}.", version=__version__, zone=options.domain)
+        for warning in options.warnings:
+            log.warn("{warning}", warning=warning)
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        self._listen_dns()
+        self._listen_http()
+        self._start_config()
+        await self._source.start()
+        self._reactor.callLater(options.initial_sync_timeout_s, self._late)
+
+    async def drain(self) -> None:
+        """End in good order: say not ready, answer on for the lame-duck time, then stop."""
+        if self._state.draining:
+            return
+        self._state.draining = True
+        log.info("draining: not ready, answering for {s} s more", s=self._options.lame_duck_s)
+        await deferLater(self._reactor, self._options.lame_duck_s, lambda: None)
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Close everything."""
+        self._state.draining = True
+        self._backlog.closed = True
+        if self._rescan.running:
+            self._rescan.stop()
+        for watch in self._watches:
+            await _done(watch.stopService())
+        for receiver in self._receivers.values():
+            receiver.halt()
+        for receiver in self._receivers.values():
+            receiver.stop()
+        for port in self._ports:
+            await _done(port.stopListening())
+        self._streams.close_all()
+        self.feed.stop()
+        await self._source.stop()
+        log.info("stopped")
+
+    # Sockets
+
+    def _listen_dns(self) -> None:
+        options = self._options
+        host, port = options.dns_bind_address, options.dns_port
+        # TCP first: its port tells whether another server is here, UDP's can be shared.
+        self._adopt(sockets.tcp(host, port), self._streams)
+        self._add_receiver(host, any_address=sockets.is_wildcard(host))
+        if sockets.is_wildcard(host):
+            self._scan_addresses()
+            self._rescan.clock = self._reactor
+            self._rescan.start(_RESCAN_S, now=False)
+        else:
+            self.zone.own_addresses = _packed([host])
+        log.info("answering on {host} port {port}, UDP and TCP", host=host, port=port)
+
+    def _scan_addresses(self) -> None:
+        """Have a plain socket for every local address; see receiver.py."""
+        with log.failuresHandled("while looking at local addresses"):
+            self._serve_addresses(sockets.local_addresses())
+
+    def _serve_addresses(self, present: list[str]) -> None:
+        for host in self._receivers.keys() - set(present):
+            if not sockets.is_wildcard(host):
+                self._receivers.pop(host).stop()
+        for host in present:
+            if len(self._receivers) > _MAX_PLAIN_SOCKETS:
+                break
+            if host not in self._receivers:
+                try:
+                    self._add_receiver(host, any_address=False)
+                except sockets.ListenError as error:
+                    log.warn("{error}; the wildcard socket serves it", error=str(error))
+        shown = [host for host in present[:_MAX_PLAIN_SOCKETS] if host not in ("127.0.0.1", "::1")]
+        own = _packed(shown or ["127.0.0.1"])
+        if own != self.zone.own_addresses:
+            self.zone.own_addresses = own
+            self.answers.clear()
+
+    def _add_receiver(self, host: str, *, any_address: bool) -> None:
+        bound = sockets.udp(host, self._options.dns_port)
+        receiver = Receiver(
+            bound, self.answers.table, self._backlog, self.counters, any_address=any_address
+        )
+        try:
+            receiver.start()
+        except RuntimeError:  # no more threads
+            bound.close()
+            raise
+        self._receivers[host] = receiver
+
+    def _listen_http(self) -> None:
+        options = self._options
+        public = http.site(self._pages.public(), self._reactor)
+        for port in {options.healthz_port, options.prometheus_port or 0} - {0}:
+            self._adopt(sockets.tcp("", port), public)
+        if options.status_address is not None:
+            private = http.site(self._pages.private(), self._reactor)
+            self._adopt(sockets.tcp(*options.status_address), private)
+        if options.profiling:
+            profiling = http.site({"/debug/pprof/": pages.stacks}, self._reactor)
+            self._adopt(sockets.tcp("127.0.0.1", _PROFILING_PORT), profiling)
+
+    def _adopt(self, listening: socket.socket, factory: Any) -> None:
+        with listening:  # the reactor keeps a duplicate
+            self._ports.append(
+                self._reactor.adoptStreamPort(listening.fileno(), listening.family, factory)
+            )
+
+    # Questions
+
+    def _respond_udp(self, message: bytes) -> Any:
+        return self.responder.answer(message, tcp=False)
+
+    def _respond_tcp(self, message: bytes) -> Any:
+        return self.responder.answer(message, tcp=True)
+
+    def _addresses_in_zone(self, qname: bytes) -> list[str] | None:
+        """Resolve a stub server's host name here, when it is a name of the cluster."""
+        found = self.responder.addresses(qname)
+        return None if found is None else [address.unpack(packed) for packed in found]
+
+    # Objects
+
+    def _make_source(self) -> Source:
+        # Imported here: the HTTP client is a third of the start, and files do not need it.
+        options = self._options
+        if options.objects:
+            from kubedns.cluster.filesource import FileSource
+
+            return FileSource(
+                options.objects,
+                self.feed,
+                reactor=self._reactor,
+                naming=options.endpoint_names,
+                settled=self._settled,
+            )
+        from kubedns.cluster.apiserver import Access, ApiServer
+        from kubedns.cluster.apisource import ApiSource
+
+        server = ApiServer(
+            Access(options.kubecfg_file, options.kube_master_url),
+            self._reactor.seconds,
+            f"kube-dns-py/{__version__} (linux/{platform.machine()})",
+        )
+        named = (options.config_map_namespace, options.config_map)
+        return ApiSource(
+            server,
+            self.feed,
+            reactor=self._reactor,
+            naming=options.endpoint_names,
+            pods=options.pods is PodNames.VERIFIED,
+            silence_s=options.watch_silence_s,
+            forbidden_retry_s=options.forbidden_retry_s,
+            settled=self._settled,
+            pods_forbidden=self._pods_forbidden,
+            config_map=named if options.config_map else None,
+            configured=self._configure,
+        )
+
+    def _settled(self) -> None:
+        if self.zone.synced or self._source.missing():
+            return
+        # What is there now stays: it need not be looked through by every collection. Collecting
+        # first would hold up everything for a tenth of a second in a large cluster.
+        gc.freeze()
+        self.zone.synced = True
+        took = self._reactor.seconds() - self._state.began
+        log.info("in sync with the cluster after {took:.2f} s", took=took)
+
+    def _late(self) -> None:
+        if not self.zone.synced:
+            self._state.late = True
+            log.error(
+                "not in sync after --initial-sync-timeout={s} s, waiting for {missing}: unready, "
+                "unknown names get SERVFAIL",
+                s=self._options.initial_sync_timeout_s,
+                missing=", ".join(self._source.missing()),
+            )
+
+    def _pods_forbidden(self, forbidden: bool) -> None:
+        mode = PodNames.INSECURE if forbidden else self._options.pods
+        if mode is not self.zone.pods:
+            self.zone.pods = mode
+            self.answers.clear()
+
+    # Configuration
+
+    def _start_config(self) -> None:
+        options = self._options
+        resolv_conf = FileWatch(
+            RESOLV_CONF, _RESOLV_CONF_S, self._reactor, self._resolv_conf_changed, _log_line
+        )
+        self._watches.append(resolv_conf)
+        if options.config_dir:
+            self._watches.append(
+                ConfigDir(
+                    options.config_dir,
+                    options.config_period_s,
+                    self._reactor,
+                    self._configure,
+                    _log_line,
+                )
+            )
+        elif not options.config_map:
+            self._state.config = Config(upstream_nameservers=options.nameservers)
+        for watch in self._watches:
+            watch.startService()
+
+    def _configure(self, data: dict[str, str]) -> None:
+        self._state.config, errors, warnings = apply(
+            data, self._state.config, zones=[self._options.domain]
+        )
+        self._state.config_errors = {}
+        for error in errors:
+            log.error("configuration: {error}", error=str(error))
+            self._state.config_errors[error.key] = str(error)
+        self._state.config_error_counts.update(self._state.config_errors.keys())
+        for warning in warnings:
+            log.warn("configuration: {warning}", warning=warning)
+        log.info(
+            "configuration: {stubs} stub domains, {count} upstream nameservers",
+            stubs=len(self._state.config.stub_domains),
+            count=len(self._state.config.upstream_nameservers),
+        )
+        self.outside.configure(self._state.config, self._state.resolv_conf)
+
+    def _resolv_conf_changed(self, text: str) -> None:
+        self._state.resolv_conf = parse_resolv_conf(text)
+        self.outside.configure(self._state.config, self._state.resolv_conf)
+
+
+def _packed(hosts: list[str]) -> tuple[bytes, ...]:
+    return tuple(packed for host in hosts if (packed := address.pack(host)) is not None)
+
+
+def _log_line(line: str) -> None:
+    log.error("{line}", line=line)
+
+
+async def _done(result: Any) -> None:
+    if isinstance(result, Deferred):
+        await result
