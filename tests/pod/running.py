@@ -1,0 +1,184 @@
+"""kubedns as a process: started, asked, stopped."""
+
+import json
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import dns.message
+import dns.query
+import psutil
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "manifests" / "demo"
+START_S = 20.0
+NOBODY = "127.0.0.1:1"  # a nameserver that never answers: nothing leaves the machine
+
+
+def free_port() -> int:
+    """Return a port that nobody has, neither UDP nor TCP."""
+    while True:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port: int = tcp.getsockname()[1]
+            try:
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = START_S) -> Any:
+    """Wait for a condition, and return what it gave."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"after {seconds:.0f} s: {what}"
+        time.sleep(0.02)
+
+
+class Running:
+    """One process; log: where its standard error goes."""
+
+    def __init__(
+        self,
+        log: Path,
+        *args: str,
+        host: str = "127.0.0.1",
+        objects: Path | None = DEMO,
+        netns: str = "",
+        lame_duck: str = "0s",
+    ) -> None:
+        self.host = host
+        self.dns_port, self.http_port = free_port(), free_port()
+        self.log = log
+        self.inside = ["ip", "netns", "exec", netns] if netns else []
+        command = [
+            *self.inside, sys.executable, "-m", "kubedns",
+            *(["--objects", str(objects)] if objects else []),
+            f"--dns-bind-address={host}", f"--dns-port={self.dns_port}", "--healthz-port=0",
+            f"--status-address=127.0.0.1:{self.http_port}", f"--lame-duck={lame_duck}",
+            f"--nameservers={NOBODY}", *args,
+        ]  # fmt: skip
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(command, cwd=ROOT, stderr=stderr)
+
+    def __enter__(self) -> "Running":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def ready(self) -> "Running":
+        """Wait until it is in sync."""
+        until(lambda: "in sync with the cluster" in self.text() or self.ended(), "not in sync")
+        assert not self.ended(), self.text()
+        return self
+
+    def ended(self) -> bool:
+        """Tell whether the process has ended."""
+        return self.process.poll() is not None
+
+    def end(self, number: int = signal.SIGTERM, seconds: float = 10.0) -> int:
+        """Send a signal and return the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+    def text(self) -> str:
+        """Return the log so far."""
+        return self.log.read_text(errors="surrogateescape")
+
+    def page(self, path: str) -> tuple[int, str]:
+        """Get an HTTP page: status and text."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}") as reply:
+                return reply.status, reply.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def status(self) -> dict[str, Any]:
+        """Return /status."""
+        found: dict[str, Any] = json.loads(self.page("/status")[1])
+        return found
+
+    def resident_mib(self) -> float:
+        """Return the resident memory in MiB."""
+        resident: int = psutil.Process(self.process.pid).memory_info().rss
+        return resident / (1 << 20)
+
+    def dig(self, *args: str, server: str = "", program: str = "dig") -> str:
+        """Ask with dig or kdig (RD=0) and return what it prints."""
+        command = [
+            *self.inside, program, f"@{server or self.host}", "-p", str(self.dns_port),
+            "+norecurse", "+time=5", "+tries=1" if program == "dig" else "+retry=0", *args,
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def short(self, *args: str, **rest: str) -> list[str]:
+        """Ask with dig and return the data of the answers, sorted."""
+        return sorted(self.dig("+short", *args, **rest).splitlines())
+
+    def ask(self, name: str, rtype: str = "A", *, tcp: bool = False) -> dns.message.Message:
+        """Ask with dnspython."""
+        asked = dns.message.make_query(name, rtype, use_edns=0)
+        how = dns.query.tcp if tcp else dns.query.udp
+        return how(asked, self.host, port=self.dns_port, timeout=10)
+
+    def connect(self) -> socket.socket:
+        """Open a TCP connection."""
+        made = socket.create_connection((self.host, self.dns_port), timeout=20)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
+
+
+def framed(*messages: bytes) -> bytes:
+    """Put messages behind their lengths."""
+    return b"".join(struct.pack(">H", len(each)) + each for each in messages)
+
+
+def receive(client: socket.socket) -> bytes | None:
+    """Read one framed message; None when the connection ended."""
+    head = _exactly(client, 2)
+    return None if head is None else _exactly(client, struct.unpack(">H", head)[0])
+
+
+def _exactly(client: socket.socket, count: int) -> bytes | None:
+    octets = bytearray()
+    while len(octets) < count:
+        try:
+            piece = client.recv(count - len(octets))
+        except ConnectionError:
+            return None
+        if not piece:
+            return None
+        octets += piece
+    return bytes(octets)
+
+
+def run(*args: str, seconds: float = 20.0) -> tuple[int, list[str]]:
+    """Run kubedns to its end: exit status and the lines of standard error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kubedns", *args],
+        cwd=ROOT, capture_output=True, text=True, timeout=seconds,
+    )  # fmt: skip
+    return done.returncode, done.stderr.splitlines()
+
+
+def control_octets(text: str) -> Sequence[str]:
+    """Find what a log must not hold: control characters and undecodable octets."""
+    return re.findall(r"[^\n\x20-\x7e]", text)
