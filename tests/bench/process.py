@@ -1,0 +1,63 @@
+"""A server as the operating system sees it: the CPU time and the memory of its process tree."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.bench.machine import SERVER_CORES, children, pinned
+from tests.realapi.program import Program
+
+_REPOSITORY = Path(__file__).parent.parent.parent
+
+
+class Server(Program):
+    """
+    A program under test, on the core that is kept for it.
+
+    ``started`` is the monotonic time, in seconds, just before the program was started.
+    """
+
+    def __init__(self, argv: Sequence[str | Path], *, log: Path) -> None:
+        # Compiled modules are kept and used, as those of an installed package are.
+        environment = {"PYTHONPATH": str(_REPOSITORY), "PYTHONDONTWRITEBYTECODE": ""}
+        with pinned(SERVER_CORES):
+            self.started = time.monotonic()
+            super().__init__(argv, log=log, environment=environment)
+
+    def cpu_s(self) -> float:
+        """Return the CPU time, user and system, that the process tree has taken so far."""
+        return sum(_cpu_s(pid) for pid in _tree(self.pid))
+
+    def rss_mib(self) -> float:
+        """Return the resident memory of the process tree."""
+        kib = 0
+        for pid in _tree(self.pid):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Rss:"):
+                    kib += int(line.split()[1])
+        return kib / 1024
+
+
+def _tree(pid: int) -> list[int]:
+    """Return this process and all that descend from it."""
+    pids = [pid]
+    for parent in pids:  # grows while it is walked
+        pids += children(parent)
+    return pids
+
+
+def _cpu_s(pid: int) -> float:
+    """
+    Return the CPU seconds of one process.
+
+    The scheduler's own sum (nanoseconds) knows only threads that still live, utime + stime of
+    stat(5) all of them, but in ticks of 10 ms.  The larger one is the better one.
+    """
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    exact_s = sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ticks_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return ticks_s if ticks_s > exact_s + 0.05 else exact_s
