@@ -5,6 +5,8 @@ A command line as Go's pflag reads it: a table of flags and argv in, values out.
 A flag with a meaning of its own when bare (every boolean) never takes the next word. `--`
 ends the flags. The last one of a flag counts, unless it repeats. No abbreviations.
 
+Programs with Go's older package, flag, differ in one thing: see split_go.
+
 What the text of a value means is the business of its reader, see readers.py.
 """
 
@@ -69,9 +71,12 @@ def parse_flags(
     flags: Iterable[Flag],
     ignored: Iterable[Flag],
     usage: Callable[[], str],
+    split: Callable[[str], tuple[str, str | None]] | None = None,
 ) -> Parsed:
     """
     Return what `argv`, without the program's name, says about `flags`.
+
+    split: takes a word apart into name and value; None: as pflag.
 
     Raises:
         UsageError: an unknown flag, a missing value or one its reader refuses.
@@ -80,6 +85,7 @@ def parse_flags(
     table = {flag.name: flag for flag in (*flags, *ignored)}
     found: dict[str, list[object]] = {}
     stray: list[str] = []
+    split = split or _split
     words = iter(argv)
     for word in words:
         if word == "--":
@@ -87,7 +93,7 @@ def parse_flags(
         elif len(word) < 2 or not word.startswith("-"):
             stray.append(word)
         else:
-            name, text = _split(word)
+            name, text = split(word)
             if name == "help":
                 raise ShowText(usage())
             flag = table.get(name)
@@ -113,6 +119,12 @@ def read_value(label: str, read: Callable[[str], T], text: str) -> T:
         return read(text)
     except ValueError as error:
         raise UsageError(f"invalid value {quote(text)} for {label}: {error}") from None
+
+
+def split_go(word: str) -> tuple[str, str | None]:
+    """Return the name of a flag and its value as Go's package flag: one dash is as good as two."""
+    name, equals, text = word.removeprefix("-").removeprefix("-").partition("=")
+    return "help" if name == "h" else name.replace("_", "-"), text if equals else None
 
 
 def describe(flags: Iterable[Flag]) -> str:

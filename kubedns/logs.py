@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from twisted.logger import (
@@ -24,8 +25,17 @@ _DEBUG_LEVEL = 4  # of --v
 _LETTERS = {"debug": "I", "info": "I", "warn": "W", "error": "E", "critical": "E"}
 
 
-def begin(verbosity: int) -> None:
-    """Send all logging to standard error; verbosity: that of --v, 4 and more shows debugging."""
+def begin(
+    verbosity: int,
+    packages: tuple[str, ...] = ("kubedns",),
+    also: Callable[[LogEvent], None] | None = None,
+) -> None:
+    """
+    Send all logging to standard error.
+
+    verbosity: that of --v, 4 and more shows debugging. packages: ours, whose information is worth
+    telling; of others only warnings are. also: hears of everything that is told.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Klog())
     level = logging.DEBUG if verbosity >= _DEBUG_LEVEL else logging.WARNING
@@ -33,14 +43,17 @@ def begin(verbosity: int) -> None:
 
     def wanted(event: LogEvent) -> Any:
         level = event.get("log_level", LogLevel.info)
-        ours = event.get("log_namespace", "").startswith(__package__)
+        ours = event.get("log_namespace", "").startswith(packages)
         quiet = level < (LogLevel.info if ours else LogLevel.warn)
         return PredicateResult.no if quiet and verbosity < _DEBUG_LEVEL else PredicateResult.yes
 
     lines: Any = FileLogObserver(sys.stderr, _klog)  # zope's interfaces do not type-check
     predicates: Any = [wanted]
     observer: Any = FilteringLogObserver(lines, predicates)
-    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+    observers = [observer]
+    if also is not None:
+        observers.append(FilteringLogObserver(also, predicates))  # type: ignore[arg-type]
+    globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False)
 
 
 def _klog(event: LogEvent) -> str:

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from kubedns import __version__, metrics, pages
@@ -25,7 +25,8 @@ from kubedns.options import Options
 from kubedns.outside import Outside
 from kubedns.serve import http, sockets
 from kubedns.serve.counters import Counters
-from kubedns.serve.receiver import Backlog, Receiver
+from kubedns.serve.listeners import Listeners
+from kubedns.serve.receiver import Backlog, Receiver, answering
 from kubedns.serve.responder import Responder
 from kubedns.serve.stream import StreamFactory
 from kubedns.wire import name as names
@@ -37,9 +38,7 @@ from kubedns.zone.tree import Tree
 log = Logger()
 
 RESOLV_CONF = "/etc/resolv.conf"
-_RESCAN_S = 30.0  # local addresses
-# Addresses with a socket and thread of their own; a node in IPVS mode has one for each service.
-_MAX_PLAIN_SOCKETS = 8
+_MAX_OWN_ADDRESSES = 8
 _RESOLV_CONF_S = 5.0
 _PROFILING_PORT = 6060
 # A receiver thread that has a query in hand waits for the interpreter this long at most while the
@@ -55,9 +54,7 @@ class KubeDns:
         self._reactor = reactor
         self._state = pages.State(began=reactor.seconds())
         self._ports: list[Any] = []
-        self._receivers: dict[str, Receiver] = {}
         self._watches: list[ConfigDir | FileWatch] = []
-        self._rescan = LoopingCall(self._scan_addresses)
 
         self.counters = Counters()
         self.answers = Answers(self.counters.left)
@@ -90,8 +87,18 @@ class KubeDns:
             version=f"kube-dns-py {__version__}",
             host=platform.node() or "localhost",
         )
-        self._backlog = Backlog(reactor, self._respond_udp, self.counters)
-        self._streams = StreamFactory(self._respond_tcp, self.counters, reactor)
+        self._backlog = Backlog(reactor, answering(self._respond_udp, self.counters), self.counters)
+        self._streams = StreamFactory(
+            self._respond_tcp, self.counters, reactor, ready=self._ready_tcp
+        )
+        self._listeners = Listeners(
+            reactor,
+            options.dns_port,
+            self._wanted_addresses,
+            self._make_receiver,
+            self._streams,
+            self._addresses_seen,
+        )
         self._source = self._make_source()
         parts = metrics.Parts(
             counters=self.counters,
@@ -140,14 +147,9 @@ class KubeDns:
         """Close everything."""
         self._state.draining = True
         self._backlog.closed = True
-        if self._rescan.running:
-            self._rescan.stop()
         for watch in self._watches:
             await _done(watch.stopService())
-        for receiver in self._receivers.values():
-            receiver.halt()
-        for receiver in self._receivers.values():
-            receiver.stop()
+        await self._listeners.close()
         for port in self._ports:
             await _done(port.stopListening())
         self._streams.close_all()
@@ -158,53 +160,28 @@ class KubeDns:
     # Sockets
 
     def _listen_dns(self) -> None:
-        options = self._options
-        host, port = options.dns_bind_address, options.dns_port
-        # TCP first: its port tells whether another server is here, UDP's can be shared.
-        self._adopt(sockets.tcp(host, port), self._streams)
-        self._add_receiver(host, any_address=sockets.is_wildcard(host))
-        if sockets.is_wildcard(host):
-            self._scan_addresses()
-            self._rescan.clock = self._reactor
-            self._rescan.start(_RESCAN_S, now=False)
-        else:
-            self.zone.own_addresses = _packed([host])
+        self._listeners.open()
+        host, port = self._options.dns_bind_address, self._options.dns_port
         log.info("answering on {host} port {port}, UDP and TCP", host=host, port=port)
 
-    def _scan_addresses(self) -> None:
-        """Have a plain socket for every local address; see receiver.py."""
-        with log.failuresHandled("while looking at local addresses"):
-            self._serve_addresses(sockets.local_addresses())
+    def _wanted_addresses(self) -> list[str] | None:
+        host = self._options.dns_bind_address
+        return None if sockets.is_wildcard(host) else [host]
 
-    def _serve_addresses(self, present: list[str]) -> None:
-        for host in self._receivers.keys() - set(present):
-            if not sockets.is_wildcard(host):
-                self._receivers.pop(host).stop()
-        for host in present:
-            if len(self._receivers) > _MAX_PLAIN_SOCKETS:
-                break
-            if host not in self._receivers:
-                try:
-                    self._add_receiver(host, any_address=False)
-                except sockets.ListenError as error:
-                    log.warn("{error}; the wildcard socket serves it", error=str(error))
-        shown = [host for host in present[:_MAX_PLAIN_SOCKETS] if host not in ("127.0.0.1", "::1")]
-        own = _packed(shown or ["127.0.0.1"])
+    def _addresses_seen(self, present: list[str]) -> None:
+        """Answer for our own name with the addresses by which we can be asked."""
+        shown = self._wanted_addresses()
+        if shown is None:
+            shown = [host for host in present if host not in ("127.0.0.1", "::1")] or ["127.0.0.1"]
+        own = _packed(shown[:_MAX_OWN_ADDRESSES])
         if own != self.zone.own_addresses:
             self.zone.own_addresses = own
             self.answers.clear()
 
-    def _add_receiver(self, host: str, *, any_address: bool) -> None:
-        bound = sockets.udp(host, self._options.dns_port)
-        receiver = Receiver(
+    def _make_receiver(self, bound: socket.socket, any_address: bool) -> Receiver:  # noqa: FBT001
+        return Receiver(
             bound, self.answers.table, self._backlog, self.counters, any_address=any_address
         )
-        try:
-            receiver.start()
-        except RuntimeError:  # no more threads
-            bound.close()
-            raise
-        self._receivers[host] = receiver
 
     def _listen_http(self) -> None:
         options = self._options
@@ -229,8 +206,17 @@ class KubeDns:
     def _respond_udp(self, message: bytes) -> Any:
         return self.responder.answer(message, tcp=False)
 
-    def _respond_tcp(self, message: bytes) -> Any:
+    def _respond_tcp(self, message: bytes, _: tuple[str, int]) -> Any:
         return self.responder.answer(message, tcp=True)
+
+    def _ready_tcp(self, message: bytes) -> bytes | None:
+        """Return a kept answer to a query without options in its fixed form."""
+        answer = self.answers.table.get((message[2:], False))
+        if answer is None:
+            return None
+        turn = answer.turns[answer.uses % len(answer.turns)]
+        answer.uses += 1
+        return message[:2] + turn
 
     def _addresses_in_zone(self, qname: bytes) -> list[str] | None:
         """Resolve a stub server's host name here, when it is a name of the cluster."""

@@ -22,11 +22,10 @@ import socket
 import struct
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
-from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -38,73 +37,94 @@ from kubedns.zone.answers import Answer, Key
 
 log = Logger()
 
-_MAX_DATAGRAM = 4096  # a query of one question and a few options; the kernel cuts the rest off
+MAX_DATAGRAM = 4096  # a query of one question and a few options; the kernel cuts the rest off
 _MAX_QUEUE = 4096
 TURN_S = 0.005  # how long one client's questions may keep the reactor at a time
 _JOIN_S = 1.0
 _SAMPLE = 1024  # every so many ready answers one is timed
-_ANCILLARY = 128
+ANCILLARY = 128
 
 Respond = Callable[[bytes], Answered]
-Waiting = tuple[bytes, Callable[[bytes], object]]
+Send = Callable[[bytes], object]
+Waiting = tuple[bytes, Any, Send]  # the message, its client's socket address, how to reply
+
+
+class Drops(Protocol):
+    """Where lost datagrams and our own faults are counted."""
+
+    dropped: Counter[str]
+    exceptions: int
 
 
 class Backlog:
-    """Queries that are not ready to be answered, on their way to the reactor's thread."""
+    """
+    Queries that are not ready to be answered, on their way to the reactor's thread.
 
-    def __init__(self, reactor: Any, respond: Respond, counters: Counters) -> None:
+    answer is called there, for one after the other, and may keep `send` for later.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        answer: Callable[[bytes, Any, Send], None],
+        counters: Drops,
+    ) -> None:
         self._reactor = reactor
-        self._respond = respond
+        self._answer = answer
         self._counters = counters
         self._queue: deque[Waiting] = deque()
         self._woken = False
         self.closed = False
 
-    def add(self, message: bytes, send: Callable[[bytes], object]) -> None:
+    def add(self, message: bytes, client: Any, send: Send) -> None:
         """Hand a query over; called by receiver threads."""
         if len(self._queue) >= _MAX_QUEUE:
             self._counters.dropped["queue full"] += 1
             return
-        self._queue.append((message, send))
+        self._queue.append((message, client, send))
         if not self._woken:
             self._woken = True
             self._reactor.callFromThread(self._drain)
+
+    def answer(self, message: bytes, client: Any, send: Send) -> None:
+        """Answer one query, in the reactor's thread; one must not cost another one its answer."""
+        try:
+            self._answer(message, client, send)
+        except OSError as error:  # the client's address, or its network
+            self._counters.dropped[f"send: {error.strerror}"] += 1
+        except Exception:
+            send_failure(message, send, self._counters)
 
     def _drain(self) -> None:
         """Answer what has gathered, a few milliseconds of it: others have the reactor too."""
         queue = self._queue
         until = self._reactor.seconds() + TURN_S
         while queue and self._reactor.seconds() < until:
-            message, send = queue.popleft()
-            if not self.closed:
-                self._answer(message, partial(self._send, send))
+            message, client, send = queue.popleft()
+            if self.closed:
+                continue
+            self.answer(message, client, send)
         self._woken = bool(queue)
         if queue:  # or one was added just now, and its thread saw that we are awake
             self._woken = True
             self._reactor.callLater(0, self._drain)
 
-    def _send(self, send: Callable[[bytes], object], octets: bytes) -> None:
-        if self.closed:
-            return
-        try:
-            send(octets)
-        except OSError as error:  # the client's address, or its network
-            self._counters.dropped[f"send: {error.strerror}"] += 1
 
-    def _answer(self, message: bytes, send: Callable[[bytes], object]) -> None:
-        try:
-            answered = self._respond(message)
-        except Exception:  # one query must not cost another one its answer
-            send_failure(message, send, self._counters)
-            return
+def answering(respond: Respond, counters: Drops) -> Callable[[bytes, Any, Send], None]:
+    """Return what a Backlog calls, of a function from query to reply."""
+
+    def answer(message: bytes, client: Any, send: Send) -> None:
+        answered = respond(message)
         if isinstance(answered, bytes):
             send(answered)
         elif answered is not None:
-            finish(answered, message, send, self._counters)
+            finish(answered, message, send, counters)
+
+    return answer
 
 
 def finish(
-    answered: Awaitable[bytes], message: bytes, send: Callable[[bytes], object], counters: Counters
+    answered: Awaitable[bytes], message: bytes, send: Send, counters: Drops
 ) -> "Deferred[None]":
     """Send a reply that is still to come; a fault in it is a SERVFAIL."""
 
@@ -113,13 +133,15 @@ def finish(
             send(await answered)
         except CancelledError:
             pass  # nobody waits any more
+        except OSError as error:
+            counters.dropped[f"send: {error.strerror}"] += 1
         except Exception:
             send_failure(message, send, counters)
 
     return Deferred.fromCoroutine(wait())
 
 
-def send_failure(message: bytes, send: Callable[[bytes], object], counters: Counters) -> None:
+def send_failure(message: bytes, send: Send, counters: Drops) -> None:
     """Answer SERVFAIL and log what happened; to be called while handling an exception."""
     counters.exceptions += 1
     log.failure("while answering {query}", query=message[:300].hex())
@@ -129,26 +151,19 @@ def send_failure(message: bytes, send: Callable[[bytes], object], counters: Coun
         log.failure("while answering SERVFAIL")
 
 
-class Receiver:
+class SocketThread:
     """
-    One UDP socket and its thread.
+    A UDP socket and the thread that reads it; heirs say how queries are answered.
 
     any_address: the socket is bound to a wildcard, so the address that was asked must be noted.
     """
 
     def __init__(
-        self,
-        bound: socket.socket,
-        table: dict[Key, Answer],
-        backlog: Backlog,
-        counters: Counters,
-        *,
-        any_address: bool,
+        self, bound: socket.socket, backlog: Backlog, counters: Drops, *, any_address: bool
     ) -> None:
         self.socket = bound
-        self._table = table
         self._backlog = backlog
-        self._counters = counters
+        self._drops = counters
         self._stopping = False
         run = self._serve_any if any_address else self._serve
         self._thread = threading.Thread(target=self._run, args=(run,), daemon=True, name="receiver")
@@ -176,11 +191,36 @@ class Receiver:
                 serve()
             except OSError as error:
                 # What one client's address made impossible (port 0, no route) is not ours to fix.
-                self._counters.dropped[f"send: {error.strerror}"] += 1
+                self._drops.dropped[f"send: {error.strerror}"] += 1
             except Exception:
-                self._counters.exceptions += 1
+                self._drops.exceptions += 1
                 log.failure("in a receiver")
                 time.sleep(random.uniform(0.01, 0.1))
+
+    def _serve(self) -> None:
+        """Answer until an exception, or a call of `halt`."""
+        raise NotImplementedError
+
+    def _serve_any(self) -> None:
+        """Answer until then on a wildcard socket, from the address that was asked."""
+        raise NotImplementedError
+
+
+class Receiver(SocketThread):
+    """Answers from a table of ready answers."""
+
+    def __init__(
+        self,
+        bound: socket.socket,
+        table: dict[Key, Answer],
+        backlog: Backlog,
+        counters: Counters,
+        *,
+        any_address: bool,
+    ) -> None:
+        super().__init__(bound, backlog, counters, any_address=any_address)
+        self._table = table
+        self._counters = counters
 
     def _serve(self) -> None:
         """Answer until an exception; see the head of this module."""
@@ -189,12 +229,12 @@ class Receiver:
         ready = self._table.get
         until_sample = _SAMPLE
         while True:
-            query, client = receive(_MAX_DATAGRAM)
+            query, client = receive(MAX_DATAGRAM)
             answer = ready(query[2:])
             if answer is None:
                 if self._stopping:
                     return
-                self._backlog.add(query, lambda octets, client=client: send(octets, client))  # type: ignore[misc]
+                self._backlog.add(query, client, lambda octets, to=client: send(octets, to))  # type: ignore[misc]
                 continue
             uses = answer.uses
             answer.uses = uses + 1
@@ -214,17 +254,17 @@ class Receiver:
         send = self.socket.sendmsg
         ready = self._table.get
         while True:
-            query, ancillary, _, client = receive(_MAX_DATAGRAM, _ANCILLARY)
+            query, ancillary, _, client = receive(MAX_DATAGRAM, ANCILLARY)
             if self._stopping:
                 return
-            source = [_as_source(item) for item in ancillary]
+            source = [as_source(item) for item in ancillary]
             answer = ready(query[2:])
             if answer is None:
 
                 def reply_to(octets: bytes, client: Any = client, source: Any = source) -> None:
                     send((octets,), source, 0, client)
 
-                self._backlog.add(query, reply_to)
+                self._backlog.add(query, client, reply_to)
                 continue
             uses = answer.uses
             answer.uses = uses + 1
@@ -232,7 +272,7 @@ class Receiver:
             send((query[:2], turns[uses % len(turns)]), source, 0, client)
 
 
-def _as_source(item: tuple[int, int, bytes]) -> tuple[int, int, bytes]:
+def as_source(item: tuple[int, int, bytes]) -> tuple[int, int, bytes]:
     """
     Turn the note where a datagram went into the wish where its reply comes from.
 

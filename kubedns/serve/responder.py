@@ -30,7 +30,6 @@ Answered = bytes | Awaitable[bytes] | None
 TCP_IDLE_S = 10.0
 _MAX_HOPS = 8  # between the zone and the world outside, for one question
 _TC = 0x02  # in the first octet of the flags
-_MEANING = 0x0130  # of the flags: RD, AD, CD; the others mean nothing in a query
 _RFC8482 = b"\x07RFC8482\x00"  # HINFO with CPU "RFC8482" and no OS
 _EDE_NOT_AUTHORITATIVE = 20
 _EDE_NO_REACHABLE_AUTHORITY = 22
@@ -126,7 +125,7 @@ class Responder:
                 wire = _spelled(query, turns[random.randrange(len(turns))])
                 return self._counted(system, began, wire)
             answer = self._answers.keep(key, turns, _outcome(system, turns[0]), result.tags)
-        if message[2:] != key and not tcp and _is_fixed_form(message, query):
+        if message[2:] != key and not tcp and question.is_fixed_form(message, query):
             self._answers.keep_also(message[2:], answer)
         turn = answer.turns[answer.uses % len(answer.turns)]
         answer.uses += 1
@@ -309,7 +308,7 @@ def _key(query: Query, tcp: bool) -> Key:
     other options, odd flags and letter case are left out here and still find it. Over TCP the limit
     is another one: no datagram may find those answers.
     """
-    flags = query.flags & _MEANING
+    flags = query.flags & question.MEANING
     octets = query.folded + query.octets[-4:]
     if query.edns is None:
         key = struct.pack(">HHHHH", flags, 1, 0, 0, 0) + octets
@@ -319,14 +318,3 @@ def _key(query: Query, tcp: bool) -> Key:
     opt = struct.pack(">BHHHHH", 0, rr.OPT, size, 0, query.edns.do << 15, 0)
     key = struct.pack(">HHHHH", flags, 1, 0, 0, 1) + octets + opt
     return (key, query.edns.keepalive) if tcp else key
-
-
-def _is_fixed_form(message: bytes, query: Query) -> bool:
-    """Tell whether a query has one of the two forms that receivers look up without parsing."""
-    if query.qname != query.folded or query.flags & ~_MEANING:
-        return False
-    rest = message[question.HEADER + len(query.octets) :]
-    if query.edns is None:
-        return not rest
-    # Root owner, OPT, size, no extended code, version 0, at most DO, no options.
-    return len(rest) == 11 and rest[5:7] == b"\0\0" and rest[7:] in (b"\0" * 4, b"\x80\0\0\0")

@@ -1,9 +1,10 @@
 """
-DNS over TCP: pipelined queries, replies as they are ready, limits (RFC 7766, RFC 9210).
+DNS over TCP: pipelined queries, replies as they are ready, back-pressure (RFC 7766, RFC 9210).
 
-A connection is closed after ten idle seconds; only a whole query counts as a sign of life, so one
-octet a second keeps nothing open. A client that does not read is read from no more. When there are
-too many connections, the one that has been idle longest makes room.
+All queries of one piece of input are answered in one loop, and their replies leave in one system
+call, made here and now: through the transport it would be four, two of them to say that there is
+something to write and that there is no more. What the socket does not take at once goes to the
+transport; until that is out nothing more is read, and the transport says when (`resumeProducing`).
 """
 
 from collections.abc import Callable
@@ -11,123 +12,225 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer
-from twisted.internet.protocol import Factory
-from twisted.protocols.basic import Int16StringReceiver
-from twisted.protocols.policies import TimeoutMixin
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPullProducer
+from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
-from kubedns.serve.counters import Counters
-from kubedns.serve.receiver import TURN_S, finish, send_failure
-from kubedns.serve.responder import TCP_IDLE_S, Answered
+from kubedns.serve import connections
+from kubedns.serve.connections import Connections, Limits
+from kubedns.serve.receiver import TURN_S, Drops, finish, send_failure
+from kubedns.serve.responder import Answered
 
-MAX_CONNECTIONS = 512
-_MAX_IN_FLIGHT = 64  # queries of one connection that wait for somebody outside
+_HEADER = 12  # octets of the shortest message
+_DEFAULT = Limits()
+
+Client = tuple[str, int]
+Respond = Callable[[bytes, Client], Answered]
+Ready = Callable[[bytes], bytes | None]
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
-class Stream(Int16StringReceiver, TimeoutMixin):
-    """One connection."""
+@implementer(IHalfCloseableProtocol, IPullProducer)
+class Stream(Protocol):
+    """One connection; client: its address and port."""
 
     factory: "StreamFactory"
     transport: Any  # zope's interfaces do not type-check
 
-    def connectionMade(self) -> None:
-        """Make room for it, and start its clock."""
+    def __init__(self, factory: "StreamFactory", client: Client) -> None:
+        self.factory = factory
+        self.client = client
+        self.host = client[0]
+        self.active_at = factory.clock.seconds()  # when the last query came, or its reply left
+        self._input = b""  # what is not answered yet
+        self._begun_at: float | None = None  # a query whose end has not come
         self._in_flight: set[Deferred[None]] = set()
-        self._reading = True
-        self._slow = False
-        self._ended = False
-        self._answering = False
+        self._unread = 0  # octets that the transport holds
+        self._unread_since = 0.0
         self._tired = False
-        self._until = 0.0
-        self.factory.opened(self)
-        self.transport.registerProducer(self, True)
-        self.setTimeout(TCP_IDLE_S)
+        self._held = False  # nothing is read
+        self._ended = False  # the client asks no more
+        self.closing = False
 
-    def callLater(self, period: float, function: Callable[[], None]) -> Any:
-        """Let the factory's clock time connections out."""
-        return self.factory.clock.callLater(period, function)
+    @property
+    def waited_for(self) -> bool:
+        """Tell whether a reply to its client is still to come."""
+        return bool(self._in_flight)
+
+    def connectionMade(self) -> None:
+        """Take it in."""
+        self._send = self.transport.getHandle().send
+        # A reply must not wait until the client has acknowledged the one before.
+        self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, False)
+        self.factory.connections.opened(self)
+
+    def connectionLost(self, reason: object = None) -> None:
+        """Forget it; what still waits for an answer need not be waited for."""
+        self.closing = True
+        self.factory.connections.closed(self)
+        for waiting in list(self._in_flight):
+            waiting.cancel()
+
+    # Queries
 
     def dataReceived(self, data: bytes) -> None:
         """Answer what has come, as far as `_balance` allows."""
-        self._answering = True
-        self._until = self.factory.clock.seconds() + TURN_S
-        try:
-            super().dataReceived(data)
-        finally:
-            self._answering = False
+        self._input = self._input + data if self._input else data
+        self._work()
 
-    def stringReceived(self, message: bytes) -> None:
-        """Answer one query."""
-        self.resetTimeout()
-        self.factory.active(self)
-        self._answer(message)
-        if self.factory.clock.seconds() > self._until and not self.paused:
-            # Others have the reactor too; what has come already waits in the buffer.
-            self._tired = True
-            self._balance()
-            self.factory.clock.callLater(0, self._rested)
+    def _work(self) -> None:
+        """Answer the queries of `_input`, one turn of them."""
+        now = self.factory.clock.seconds()
+        octets, at = self._input, 0
+        replies: list[bytes] = []
+        size = 0
+        while len(octets) - at >= 2:
+            end = at + 2 + (octets[at] << 8 | octets[at + 1])
+            if end < at + 2 + _HEADER:
+                self.close()
+                break
+            if end > len(octets):
+                break
+            reply = self._answer(octets[at + 2 : end])
+            at = end
+            if reply is not None:
+                replies.append(len(reply).to_bytes(2) + reply)
+                size += len(reply)
+            if at == len(octets):
+                break
+            if size > self.factory.limits.unread:
+                self._write(b"".join(replies))
+                replies, size = [], 0
+            if not self._goes_on(now):
+                break
+        if replies:
+            self._write(b"".join(replies))
+        self._input = octets[at:]
+        if at:
+            self.active_at = now
+        if not self._input:
+            self._begun_at = None
+        elif at or self._begun_at is None:
+            self._begun_at = now
+        self._balance()
+
+    def _goes_on(self, began: float) -> bool:
+        """Tell whether the turn that began then goes on with the next query."""
+        factory = self.factory
+        if self.closing or self._unread or len(self._in_flight) >= factory.limits.in_flight:
+            return False
+        if factory.clock.seconds() <= began + TURN_S:
+            return True
+        self._tired = True  # others have the reactor too
+        factory.clock.callLater(0, self._rested)
+        return False
 
     def _rested(self) -> None:
         self._tired = False
         self._balance()
 
-    def _answer(self, message: bytes) -> None:
+    def _answer(self, message: bytes) -> bytes | None:
+        """Return the reply to one query, or None when it is to come, or there is none."""
+        factory = self.factory
         try:
-            answered = self.factory.respond(message)
+            answered = factory.ready(message) or factory.respond(message, self.client)
         except Exception:
-            send_failure(message, self._send, self.factory.counters)
-            return
+            send_failure(message, self._reply, factory.counters)
+            return None
+        if isinstance(answered, bytes):
+            return answered
         if answered is None:
-            self.transport.loseConnection()
-        elif isinstance(answered, bytes):
-            self._send(answered)
+            self.close()
         else:
-            waiting = finish(answered, message, self._send, self.factory.counters)
+            waiting = finish(answered, message, self._reply, factory.counters)
             self._in_flight.add(waiting)
             waiting.addBoth(lambda _: self._done(waiting))
-            self._balance()
-
-    def _send(self, octets: bytes) -> None:
-        if self.connected:
-            self.sendString(octets)
+        return None
 
     def _done(self, waiting: "Deferred[None]") -> None:
         self._in_flight.discard(waiting)
-        self.resetTimeout()
+        self.active_at = self.factory.clock.seconds()
         self._balance()
         if self._ended and not self._in_flight:
-            self.transport.loseConnection()
+            self.close()
 
-    def _balance(self) -> None:
-        """Read on, or wait, as the client's own pace and our limit allow."""
-        read = not self._slow and not self._tired and len(self._in_flight) < _MAX_IN_FLIGHT
-        if read != self._reading and self.connected and not self._ended:
-            self._reading = read
-            # What has come already waits as well: a piece of 64 KiB holds thousands of queries.
-            self.paused = not read
-            if read:
-                self.transport.resumeProducing()
-                if not self._answering:
-                    self.dataReceived(b"")
-            else:
-                self.transport.pauseProducing()
+    # Replies
 
-    # The transport's wishes: too much unread output, and room again.
+    def _reply(self, message: bytes) -> None:
+        """Send one reply that was waited for."""
+        if not self.closing:
+            self._write(len(message).to_bytes(2) + message)
+            self._balance()
 
-    def pauseProducing(self) -> None:
-        """Read no more queries: the client does not read its replies."""
-        self._slow = True
-        self._balance()
+    def _write(self, octets: bytes) -> None:
+        """Send octets at once, and the rest of them when the client reads."""
+        if self._unread > self.factory.limits.unread:
+            self.factory.connections.lost(self, connections.UNREAD)
+            return
+        if not self._unread:
+            try:
+                sent = self._send(octets)
+            except OSError:  # not now, or never more: the transport finds out
+                sent = 0
+            if sent == len(octets):
+                return
+            octets = octets[sent:]
+            self._unread_since = self.factory.clock.seconds()
+        self._unread += len(octets)
+        self.transport.write(octets)
 
     def resumeProducing(self) -> None:
-        """Read on."""
-        self._slow = False
-        self._balance()
+        """Read on: the transport has written everything."""
+        if self._unread:
+            self._unread = 0
+            self._balance()
 
     def stopProducing(self) -> None:
         """Do nothing: the connection is being closed."""
+
+    def _balance(self) -> None:
+        """Read on, or wait, as the client's own pace and our limits allow."""
+        full = len(self._in_flight) >= self.factory.limits.in_flight
+        held = full or self._tired or self._unread > 0
+        if held == self._held or self.closing:
+            return
+        self._held = held
+        if held:
+            if full:
+                self.factory.connections.held_up(connections.IN_FLIGHT)
+            self.transport.pauseProducing()
+            return
+        self._begun_at = None  # that its end has not been read was not the client's fault
+        if not self._ended:
+            self.transport.resumeProducing()
+        self._work()
+
+    # The end
+
+    def overdue(self, now: float, idle_s: float) -> str | None:
+        """Return the name of the limit that the connection has exceeded."""
+        limits = self.factory.limits
+        if self._unread:
+            return connections.UNREAD if now - self._unread_since > limits.unread_s else None
+        if self._in_flight or self._held:
+            return None
+        if self._begun_at is not None and now - self._begun_at > limits.query_s:
+            return connections.SLOW_QUERY
+        if now - self.active_at <= idle_s:
+            return None
+        return connections.IDLE if idle_s == limits.idle_s else connections.CROWDED
+
+    def close(self) -> None:
+        """Close when all that was written is out."""
+        if not self.closing:
+            self.closing = True
+            self.transport.unregisterProducer()  # else the transport would ask it for more
+            self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.closing = True
+        self.transport.abortConnection()
 
     # Half-closed connections (RFC 7766 6.2.4): a client may say that it asks no more.
 
@@ -135,75 +238,58 @@ class Stream(Int16StringReceiver, TimeoutMixin):
         """Close when the last reply is out."""
         self._ended = True
         if not self._in_flight:
-            self.transport.loseConnection()
+            self.close()
 
     def writeConnectionLost(self) -> None:
         """Close: nobody reads any more."""
-        self.transport.loseConnection()
+        self.close()
 
-    def timeoutConnection(self) -> None:
-        """End an idle connection, even one whose client does not read."""
-        self.transport.abortConnection()
 
-    def lengthLimitExceeded(self, length: int) -> None:
-        """Never happens: the length is 16 bits."""
-
-    def connectionLost(self, reason: object = None) -> None:
-        """Forget it; what still waits for an answer need not be waited for."""
-        self.setTimeout(None)
-        self.factory.closed(self)
-        for waiting in list(self._in_flight):
-            waiting.cancel()
+def _nothing_ready(_: bytes) -> None:
+    return None
 
 
 class StreamFactory(Factory):
-    """All connections; the order of `_open` is that of their last activity."""
+    """
+    Accepts connections.
+
+    respond: what answers a query of a client. ready: what is asked before it, with the query alone,
+    for a reply that is there already; it may be set later.
+    """
 
     noisy = False
 
     def __init__(
         self,
-        respond: Callable[[bytes], Answered],
-        counters: Counters,
+        respond: Respond,
+        counters: Drops,
         clock: Any,
-        max_connections: int = MAX_CONNECTIONS,
+        limits: Limits = _DEFAULT,
+        ready: Ready = _nothing_ready,
     ) -> None:
         self.respond = respond
+        self.ready = ready
         self.counters = counters
         self.clock = clock
-        self._max = max_connections
-        self._open: dict[Stream, None] = {}
+        self.limits = limits
+        self.connections = Connections(limits, counters, clock)
 
     def buildProtocol(self, addr: IAddress | None) -> Stream | None:  # type: ignore[override]
-        """Refuse what could not be answered: port 0 is nobody's."""
-        if isinstance(addr, IPv4Address | IPv6Address) and addr.port == 0:
+        """Return None, which refuses it, where there is no room, and for port 0: nobody's."""
+        if not isinstance(addr, IPv4Address | IPv6Address) or not addr.port:
             return None
-        stream = Stream()
-        stream.factory = self
-        return stream
+        if not self.connections.make_room(addr.host):
+            return None
+        return Stream(self, (addr.host, addr.port))
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self.connections)
 
-    def opened(self, stream: Stream) -> None:
-        """Take a connection in, in place of the one that has been idle longest if need be."""
-        if len(self._open) >= self._max:
-            oldest = next(iter(self._open))
-            del self._open[oldest]
-            self.counters.dropped["tcp limit"] += 1
-            oldest.transport.abortConnection()
-        self._open[stream] = None
-
-    def active(self, stream: Stream) -> None:
-        """Note that a connection is in use."""
-        if self._open.pop(stream, self) is None:
-            self._open[stream] = None
-
-    def closed(self, stream: Stream) -> None:
-        """Note that a connection has ended."""
-        self._open.pop(stream, None)
+    @property
+    def most_of_one_client(self) -> int:
+        """Count the connections of the address that has most of them."""
+        return self.connections.most_of_one_client
 
     def close_all(self) -> None:
         """End every connection when what was sent is out."""
-        for stream in list(self._open):
-            stream.transport.loseConnection()
+        self.connections.close_all()

@@ -15,6 +15,7 @@ from kubedns.wire import rr
 
 HEADER = 12
 MIN_UDP = 512  # RFC 1035 2.3.4; also the least EDNS size that counts (RFC 6891 6.2.3)
+MEANING = 0x0130  # of the flags: RD, AD, CD; the others mean nothing in a query
 _COOKIE = 10  # RFC 7873
 _TCP_KEEPALIVE = 11  # RFC 7828
 _MAX_OPTIONS = 16  # further ones are not looked at: the list is the client's to make long
@@ -172,3 +173,14 @@ def _opt(octets: bytes, query: Query) -> Edns:
         if code == _TCP_KEEPALIVE:
             edns = Edns(edns.udp_size, edns.do, keepalive=True)
     return edns
+
+
+def is_fixed_form(message: bytes, query: Query) -> bool:
+    """Tell whether a query has one of the two forms that receivers look up without parsing."""
+    if query.qname != query.folded or query.flags & ~MEANING:
+        return False
+    rest = message[HEADER + len(query.octets) :]
+    if query.edns is None:
+        return not rest
+    # Root owner, OPT, size, no extended code, version 0, at most DO, no options.
+    return len(rest) == 11 and rest[5:7] == b"\0\0" and rest[7:] in (b"\0" * 4, b"\x80\0\0\0")

@@ -144,10 +144,10 @@ def compose(
     text), sent to clients that speak EDNS when there is room. keepalive_ms: TCP idle time to tell
     (RFC 7828), only to who asked for it.
     """
-    opt = _opt(query, rcode, error, keepalive_ms)
+    opt = opt_record(query, rcode, error, keepalive_ms)
     writer = _Writer(query)
     if opt and len(writer.octets) + len(opt) + _size_bound(answer, authority) > limit:
-        opt = _opt(query, rcode, None, None)
+        opt = opt_record(query, rcode, None, None)
     room = limit - len(opt)
     turning = _turning(answer)
     truncated = False
@@ -221,7 +221,7 @@ def _turning(answer: Sequence[rr.RRset]) -> rr.RRset | None:
     return answer[-1] if answer and len(answer[-1].rdatas) > 1 else None
 
 
-def _opt(
+def opt_record(
     query: Query, rcode: int, error: tuple[int, str] | None, keepalive_ms: int | None
 ) -> bytes:
     """Write our OPT record, from scratch (RFC 6891); nothing for a client that sent none."""

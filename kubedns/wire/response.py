@@ -47,6 +47,7 @@ _NAMES: dict[int, tuple[int, int, int | None]] = {
     _NAPTR: (4, 1, 0),
     39: (0, 1, 0),  # DNAME
 }
+TYPES_WITH_NAMES = frozenset(_NAMES)
 _SIZES = {rr.A: 4, rr.AAAA: 16}
 
 

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from kubedns.serve import sockets
 from kubedns.serve.counters import Counters
-from kubedns.serve.receiver import TURN_S, Backlog, Receiver
+from kubedns.serve.receiver import TURN_S, Backlog, Receiver, Respond, answering
 from tests.builders import Served, decoded, query, serve, service
 
 N = "shop.svc.cluster.local."
 ASKED = query(f"web.{N} A").to_wire()
+CLIENT = ("127.0.0.1", 40000)
 DEADLINE_S = 20.0
 
 
@@ -36,6 +38,10 @@ class Reactor:
         call()
 
 
+def _backlog(respond: Respond, counters: Counters, reactor: Any = None) -> Backlog:
+    return Backlog(reactor or Reactor(), answering(respond, counters), counters)
+
+
 @pytest.fixture
 def served() -> Served:
     """Serve one service."""
@@ -44,7 +50,7 @@ def served() -> Served:
 
 def _receiver(served: Served, host: str) -> Receiver:
     bound = sockets.udp(host, 0)
-    backlog = Backlog(Reactor(), served.octets, served.counters)  # type: ignore[arg-type]
+    backlog = _backlog(served.octets, served.counters)
     made = Receiver(
         bound, served.answers.table, backlog, served.counters,
         any_address=sockets.is_wildcard(host),
@@ -138,10 +144,10 @@ def test_an_exception_costs_one_servfail() -> None:
         return b"fine"
 
     counters = Counters()
-    backlog = Backlog(Reactor(), respond, counters)  # type: ignore[arg-type]
+    backlog = _backlog(respond, counters)
     sent: list[bytes] = []
-    backlog.add(b"\0\1" + ASKED[2:], sent.append)
-    backlog.add(b"\0\2" + ASKED[2:], sent.append)
+    backlog.add(b"\0\1" + ASKED[2:], CLIENT, sent.append)
+    backlog.add(b"\0\2" + ASKED[2:], CLIENT, sent.append)
     assert decoded(sent[0]).rcode() == 2
     assert sent[1] == b"fine"
     assert counters.exceptions == 1
@@ -161,15 +167,15 @@ def test_the_queue_is_bounded_and_wakes_the_reactor_once() -> None:
             self.calls.append(call)
 
     busy, counters = Busy(), Counters()
-    backlog = Backlog(busy, lambda message: message, counters)  # type: ignore[arg-type]
+    backlog = _backlog(lambda message: message, counters, busy)
     sent: list[bytes] = []
     for _ in range(5000):
-        backlog.add(b"x", sent.append)
+        backlog.add(b"x", CLIENT, sent.append)
     assert len(busy.calls) == 1
     assert counters.dropped["queue full"] == 5000 - 4096
     busy.calls.pop()()
     assert len(sent) == 4096
-    backlog.add(b"x", sent.append)
+    backlog.add(b"x", CLIENT, sent.append)
     assert len(busy.calls) == 1
     backlog.closed = True
     busy.calls.pop()()
@@ -202,15 +208,15 @@ def test_the_reactor_is_not_kept_for_long() -> None:
         return message
 
     turns = Turns()
-    backlog = Backlog(turns, dear, Counters())
+    backlog = _backlog(dear, Counters(), turns)
     sent: list[bytes] = []
     for _ in range(10):
-        backlog.add(b"x", sent.append)
+        backlog.add(b"x", CLIENT, sent.append)
     for done in (2, 4, 6, 8, 10):
         turns.turn()
         assert len(sent) == done
     assert not turns.calls
-    backlog.add(b"x", sent.append)
+    backlog.add(b"x", CLIENT, sent.append)
     turns.turn()
     assert len(sent) == 11
 
@@ -222,10 +228,46 @@ def test_a_client_that_cannot_be_reached() -> None:
         raise OSError(101, "Network is unreachable")
 
     counters = Counters()
-    backlog = Backlog(Reactor(), lambda message: message, counters)  # type: ignore[arg-type]
-    backlog.add(b"x", unreachable)
+    backlog = _backlog(lambda message: message, counters)
+    backlog.add(b"x", CLIENT, unreachable)
     sent: list[bytes] = []
-    backlog.add(b"y", sent.append)
+    backlog.add(b"y", CLIENT, sent.append)
     assert sent == [b"y"]
     assert counters.dropped["send: Network is unreachable"] == 1
     assert counters.exceptions == 0
+
+
+def test_a_client_that_has_gone_when_its_reply_comes() -> None:
+    """The same, of a reply that somebody outside was asked for."""
+
+    def unreachable(_: bytes) -> None:
+        raise OSError(101, "Network is unreachable")
+
+    counters = Counters()
+    waiting: Deferred[bytes] = Deferred()
+    _backlog(lambda _: waiting, counters).add(b"x", CLIENT, unreachable)
+    assert not counters.dropped
+    waiting.callback(b"reply")
+    assert counters.dropped["send: Network is unreachable"] == 1
+    assert counters.exceptions == 0
+
+
+def test_whoever_answers_learns_who_asks() -> None:
+    """The client's address goes with its query, from the socket to the reactor's thread."""
+    asked: list[tuple[bytes, Any]] = []
+
+    def answer(message: bytes, client: Any, send: Callable[[bytes], object]) -> None:
+        asked.append((message, client))
+        send(b"reply")
+
+    bound = sockets.udp("127.0.0.1", 0)
+    backlog = Backlog(Reactor(), answer, Counters())
+    receiver = Receiver(bound, {}, backlog, Counters(), any_address=False)
+    receiver.start()
+    try:
+        with _client(receiver) as client:
+            client.send(ASKED)
+            assert client.recv(4096) == b"reply"
+            assert asked == [(ASKED, client.getsockname())]
+    finally:
+        receiver.stop()
