@@ -1,1 +1,24 @@
-"""dnsmasq_py: the caching forwarder of the pod. Not built yet; see the README."""
+"""
+The caching forwarder that every pod of a cluster asks; imports nothing.
+
+__main__   argv -> options -> service -> reactor
+options    the command line: nannyflags, then dnsmasq's (optiontable, getopt, dnsmasqoptions)
+sources    the ConfigMap's folder (extensions) and resolv.conf; hostfiles, stubhosts
+service    the wiring, and the only file that knows every part
+
+What a query meets
+listen     sockets; threads that answer what is ready       answering  replies, counted and logged
+forwarder  the order of things                              local      names known here; special
+cache      answers by question; stored: one of them         failures   what failed a moment ago
+routing    name -> servers                                  flights    what is being asked already
+resolution one question, along its chain of CNAMEs          scrub      what a reply really says
+
+How servers are asked
+upstreams  which, by what is known of each (upstream)       exchange   one question, without IO
+agenda     when to look again                               dial       sockets: datagrams, streams
+probes     loops, and of which make the cluster's server is
+
+What operators see
+chaos      statistics as dnsmasq gives them                 metrics    for Prometheus
+pages      /status, /healthz                                querylog   lines as dnsmasq writes them
+"""
