@@ -1,0 +1,37 @@
+"""What is asked of a server: the question, and the bits that make it another question."""
+
+import struct
+
+from kubedns.wire import rr
+
+_RD = 0x0100
+_CD = 0x0010
+
+
+class Question:
+    """
+    One question for a group of servers.
+
+    octets: the question section as it is to be asked (name as spelled, type, class).
+    folded: the name in lower case. do, cd, rd: the bits of the same name.
+    """
+
+    __slots__ = ("cd", "do", "folded", "octets", "qtype", "rd")
+
+    def __init__(
+        self, octets: bytes, folded: bytes, qtype: int, *, do: bool, cd: bool, rd: bool
+    ) -> None:
+        self.octets = octets
+        self.folded = folded
+        self.qtype = qtype
+        self.do = do
+        self.cd = cd
+        self.rd = rd
+
+    def query(self, octets: bytes, edns_size: int | None) -> bytes:
+        """Return a query behind its ID; octets: the question section, edns_size: None for no OPT."""
+        flags = (_RD if self.rd else 0) | (_CD if self.cd else 0)
+        if edns_size is None:
+            return struct.pack(">HHHHH", flags, 1, 0, 0, 0) + octets
+        opt = struct.pack(">BHHBBHH", 0, rr.OPT, edns_size, 0, 0, self.do << 15, 0)
+        return struct.pack(">HHHHH", flags, 1, 0, 0, 1) + octets + opt
