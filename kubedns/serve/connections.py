@@ -32,7 +32,9 @@ class Limits:
     """What clients may cost; times in seconds, sizes in octets."""
 
     connections: int = 512
-    per_client: int | None = None  # connections of one address
+    # Of one address, while more than half of all are used: behind a node's address translation
+    # all its pods are one client.
+    per_client: int | None = None
     idle_s: float = TCP_IDLE_S
     idle_half_full_s: float = 2.0  # when more than 50 % of the connections are open
     idle_crowded_s: float = 0.2  # 80 %
@@ -107,7 +109,8 @@ class Connections:
         """
         limits = self.limits
         mine = self._by_host.get(host, {})
-        if limits.per_client is not None and len(mine) >= limits.per_client:
+        crowded = self._count * 2 > limits.connections
+        if crowded and limits.per_client is not None and len(mine) >= limits.per_client:
             self._losses[_PER_CLIENT] += 1
             candidates = [mine]
         elif self._count >= limits.connections:

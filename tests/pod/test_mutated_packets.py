@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import random
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ import dns.message
 import pytest
 
 from tests.builders import query
+from tests.mutation import mutated
 from tests.pod.running import Running, control_octets, framed, receive
 
 T = TypeVar("T")
@@ -33,52 +34,6 @@ SEEDS = [
     query("cluster.local. IXFR").to_wire(),
     query("8.b.d.0.1.0.0.2.ip6.arpa. PTR", flags="RD").to_wire(),
 ]  # fmt: skip
-
-
-def _flip(rng: random.Random, octets: bytearray) -> None:
-    octets[rng.randrange(len(octets))] ^= 1 << rng.randrange(8)
-
-
-def _replace(rng: random.Random, octets: bytearray) -> None:
-    octets[rng.randrange(len(octets))] = rng.choice((0, 1, 0x3F, 0x40, 0x7F, 0x80, 0xC0, 0xFF))
-
-
-def _cut(rng: random.Random, octets: bytearray) -> None:
-    del octets[rng.randrange(len(octets)) :]
-
-
-def _remove(rng: random.Random, octets: bytearray) -> None:
-    at = rng.randrange(len(octets))
-    del octets[at : at + rng.randrange(1, 5)]
-
-
-def _insert(rng: random.Random, octets: bytearray) -> None:
-    at = rng.randrange(len(octets))
-    octets[at:at] = rng.randbytes(rng.randrange(1, 20))
-
-
-def _repeat(rng: random.Random, octets: bytearray) -> None:
-    at = rng.randrange(len(octets))
-    octets += octets[at:] * rng.randrange(1, 4)
-
-
-MUTATIONS: tuple[Callable[[random.Random, bytearray], None], ...] = (
-    _flip, _flip, _flip, _replace, _replace, _cut, _remove, _insert, _repeat,
-)  # fmt: skip
-
-
-def mutated(seed: int, count: int) -> Iterator[bytes]:
-    """Give packets, always the same ones for a seed; some are untouched, some all noise."""
-    rng = random.Random(seed)
-    for _ in range(count):
-        if rng.random() < 0.02:
-            yield rng.randbytes(rng.randrange(600))
-            continue
-        octets = bytearray(rng.choice(SEEDS))
-        for _ in range(rng.choice((0, 1, 1, 1, 2, 3, 8))):
-            if octets:
-                rng.choice(MUTATIONS)(rng, octets)
-        yield bytes(octets)
 
 
 def _over_udp(running: Running, packets: Iterator[bytes]) -> int:
@@ -143,11 +98,11 @@ def test_a_hundred_thousand_mutated_packets(tmp_path: Path) -> None:
     """Alive, right answers, no fault counted, memory flat, a log that can be read."""
     with Running(tmp_path / "log") as running:
         running.ready()
-        _over_udp(running, mutated(1, WARM_UP))
-        _over_tcp(running, mutated(2, WARM_UP // 4))
+        _over_udp(running, mutated(SEEDS, 1, WARM_UP))
+        _over_tcp(running, mutated(SEEDS, 2, WARM_UP // 4))
         before = running.resident_mib()
-        over_udp = _over_udp(running, mutated(3, UDP))
-        over_tcp = _over_tcp(running, mutated(4, TCP))
+        over_udp = _over_udp(running, mutated(SEEDS, 3, UDP))
+        over_tcp = _over_tcp(running, mutated(SEEDS, 4, TCP))
         grown = running.resident_mib() - before
         assert not running.ended()
         for tcp in (False, True):

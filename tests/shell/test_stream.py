@@ -411,7 +411,7 @@ def test_when_everybody_waits_the_greedy_one_makes_room() -> None:
 
 def test_connections_of_one_client() -> None:
     """His own longest idle one makes room; if all wait, he gets no more. Others are untouched."""
-    server = Server(Slow(), per_client=3)
+    server = Server(Slow(), per_client=3, connections=6)
     other = server.connect(host="10.0.0.1")
     clients = [server.connect(host="10.0.0.2") for _ in range(4)]
     assert _gone([other, *clients]) == [1]
@@ -421,6 +421,14 @@ def test_connections_of_one_client() -> None:
     assert server.try_to_connect(ROOMY, "10.0.0.3") is not None
     assert server.factory.most_of_one_client == 3
     assert server.counters.dropped["tcp client limit"] == 2
+
+
+def test_one_client_may_have_many_while_there_is_room() -> None:
+    """Behind address translation a whole node is one client."""
+    server = Server(Slow(), per_client=3, connections=20)
+    clients = [server.connect(host="10.0.0.2") for _ in range(10)]
+    assert _gone(clients) == []
+    assert len(server.factory) == 10
 
 
 def test_a_thousand_clients_leave_nothing_behind() -> None:

@@ -1,0 +1,199 @@
+"""
+Answers by question, bounded in number and octets.
+
+Two tables. `entries` holds one Stored for each question: the folded question section and one octet
+for DO and CD, the only bits of a query that make it another question. `ready` holds replies to
+exact queries (stored.py) for receiver threads; a question gets there with its second use, so that
+what is asked once costs its entry alone.
+
+Eviction is second chance: entries stand in a queue in the order they came; the one at its head
+goes, unless it was used since it was last looked at: then its uses are forgotten and it goes back
+to the end. A scan of names that are asked once pushes out only its like.
+
+Threads: receivers read `ready`, age what they find there and count its uses. All else belongs to
+the reactor's thread. Expired entries stay for `stale_s`, for times when nobody can be asked.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+
+from dnsmasq_py.counters import Counters
+from dnsmasq_py.stored import Ready, Stored
+from kubedns.wire import name as names
+from kubedns.wire import rr
+
+MAX_READY = 65536
+_ENTRY_COST = 300  # octets that an entry takes beside its octets and its key, measured
+_READY_COST = 500  # a ready reply beside its turns
+_MAX_FORMS = 8  # ready replies of one answer: clients choose the EDNS size that they write
+_MAX_SPARED = 64  # entries that get their second chance for one that comes
+_SWEEP_PARTS = 60  # calls of `sweep` for one look at everything
+
+
+class Cache:
+    """
+    See the head of this module.
+
+    max_entries 0: nothing is kept. max_octets: what all of it may take, measured in wire size and
+    fixed costs. stale_s: how long after its expiry an entry stays.
+    """
+
+    def __init__(
+        self, max_entries: int, max_octets: int, stale_s: float, counters: Counters
+    ) -> None:
+        self.entries: dict[bytes, Stored] = {}
+        self.ready: dict[bytes, Ready] = {}
+        self.octets = 0
+        self.max_entries = max_entries
+        self.max_octets = max_octets
+        self.stale_s = stale_s
+        self._counters = counters
+        self._queue: deque[bytes] = deque()
+        self._sweep: Iterator[list[bytes]] = iter(())
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def put(self, key: bytes, stored: Stored, now: float) -> None:
+        """Keep an answer in place of any other to its question."""
+        cost = _cost(key, stored)
+        if not self.max_entries or cost > self.max_octets:
+            self.drop(key)
+            return
+        old = self.entries.get(key)
+        if old is None:
+            self._make_room(now, entries=1, octets=cost)
+            self._queue.append(key)
+        else:  # it keeps its place in the queue
+            stored.used = old.used
+            self._forget(key, old)
+        self.entries[key] = stored
+        self.octets += cost
+        if old is not None:
+            self._make_room(now)
+        self._counters.insertions += 1
+
+    def put_ready(self, ready: Ready, now: float) -> bool:
+        """
+        Keep a reply for receivers; False: it cannot be given any more.
+
+        Its answer must be in the cache.
+        """
+        if not ready.age(now):
+            return False
+        if len(self.ready) >= MAX_READY:
+            for oldest in list(islice(self.ready.values(), MAX_READY // 8)):
+                self._drop_ready(oldest)
+        if known := self.ready.get(ready.raw):
+            self._drop_ready(known)
+        stored = ready.stored
+        if stored.forms is None:
+            stored.forms = []
+        elif len(stored.forms) >= _MAX_FORMS:
+            self._drop_ready(stored.forms[0])
+        stored.forms.append(ready)
+        self.octets += _ready_cost(ready)
+        self.ready[ready.raw] = ready
+        self._make_room(now)
+        return True
+
+    def drop(self, key: bytes) -> None:
+        """Forget the answer to a question."""
+        stored = self.entries.get(key)
+        if stored is not None:
+            self._forget(key, stored)
+
+    def clear(self) -> None:
+        """Forget all."""
+        for key in list(self.entries):
+            self.drop(key)
+        self._queue.clear()
+
+    def clear_ready(self) -> None:
+        """Have receivers ask again, as after a change of the configuration; entries stay."""
+        for ready in list(self.ready.values()):
+            self._drop_ready(ready)
+
+    def sweep(self, now: float) -> None:
+        """Drop a part of what is too old even to be stale; to be called about once a second."""
+        part = next(self._sweep, None)
+        if part is None:
+            keys = list(self.entries)
+            size = len(keys) // _SWEEP_PARTS + 1
+            self._sweep = (keys[i : i + size] for i in range(0, len(keys), size))
+            if len(self._queue) > 2 * len(keys) + 1000:  # full of what is gone
+                self._queue = deque(keys)
+            return
+        for key in part:
+            stored = self.entries.get(key)
+            if stored is not None and now >= stored.expires + self.stale_s:
+                self._forget(key, stored)
+
+    def collect(self) -> None:
+        """Add the uses of ready replies to the counters; before they are read."""
+        for ready in list(self.ready.values()):
+            self._count(ready)
+
+    def is_cut(self, folded: bytes, zone: bytes, now: float) -> bool:
+        """
+        Tell whether a name above this one, in or at a zone, is known not to exist (RFC 8020).
+
+        Only for zones whose server can be trusted to know its empty non-terminals.
+        """
+        while folded != zone and folded[0]:
+            folded = names.parent(folded)
+            for rtype in (rr.A, rr.AAAA):
+                stored = self.entries.get(folded + bytes((0, rtype, 0, rr.IN, 0)))
+                if stored is not None and stored.rcode == rr.NXDOMAIN and now < stored.dies():
+                    return True
+        return False
+
+    def _make_room(self, now: float, *, entries: int = 0, octets: int = 0) -> None:
+        """Evict until there is room for more; every entry has a place in the queue."""
+        max_entries = self.max_entries - entries
+        max_octets = self.max_octets - octets
+        spared = 0
+        while len(self.entries) > max_entries or self.octets > max_octets:
+            key = self._queue.popleft()
+            stored = self.entries.get(key)
+            if stored is None:
+                continue
+            alive = now < stored.expires
+            if alive and stored.used and spared < _MAX_SPARED:
+                stored.used = 0
+                spared += 1
+                self._queue.append(key)
+                continue
+            self._counters.evictions += alive
+            self._forget(key, stored)
+
+    def _forget(self, key: bytes, stored: Stored) -> None:
+        del self.entries[key]
+        self.octets -= _cost(key, stored)
+        for ready in stored.forms or ():
+            self._drop_ready(ready, listed=False)
+
+    def _drop_ready(self, ready: Ready, *, listed: bool = True) -> None:
+        del self.ready[ready.raw]
+        self.octets -= _ready_cost(ready)
+        if listed and ready.stored.forms:
+            ready.stored.forms.remove(ready)
+        self._count(ready)
+
+    def _count(self, ready: Ready) -> None:
+        now = ready.uses  # once: a receiver may count on
+        uses = now - ready.seen
+        if uses:
+            ready.seen = now
+            self._counters.hits += uses
+            self._counters.queries["udp", ready.stored.rcode] += uses
+
+
+def _cost(key: bytes, stored: Stored) -> int:
+    return _ENTRY_COST + len(key) + len(stored.octets)
+
+
+def _ready_cost(ready: Ready) -> int:
+    # Of all its turns as many octets as the answer has: they do not change with its age.
+    return _READY_COST + min(len(ready.stored.cycle) or 1, 16) * len(ready.stored.octets)

@@ -1,0 +1,476 @@
+"""
+What becomes of a query that no receiver could answer by itself.
+
+In order: what is no query (refused or dropped), other classes (chaos.py), local data (local.py),
+the cache, names that stay inside, failures of a moment ago, and then the servers of the name's
+route, together with whoever asks the same already (resolution.py). All of it runs in the reactor's
+thread and waits for nothing.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dnsmasq_py.agenda import Agenda
+from dnsmasq_py.answering import Answering, Client
+from dnsmasq_py.attempt import Dialer
+from dnsmasq_py.cache import Cache
+from dnsmasq_py.chaos import Chaos
+from dnsmasq_py.counters import Counters
+from dnsmasq_py.failures import Failures
+from dnsmasq_py.flights import EDE_NOT_READY, Flights
+from dnsmasq_py.limits import Crowd, Failed
+from dnsmasq_py.local import LocalAnswer, LocalData
+from dnsmasq_py.options import Options
+from dnsmasq_py.querylog import QueryLog
+from dnsmasq_py.question import Question
+from dnsmasq_py.resolution import MAX_DEPTH, Outcome, Resolution, made_here
+from dnsmasq_py.routing import NOTHING, Route, Routes
+from dnsmasq_py.server import Server
+from dnsmasq_py.stored import Ready, Stored
+from kubedns.wire import name as names
+from kubedns.wire import question, reply, rr
+from kubedns.wire.question import Query, WireError
+
+_EDE_CACHED_ERROR = 13
+_EDE_NOT_AUTHORITATIVE = 20
+_POSITIVE_CAP_S = 86400
+_NEGATIVE_CAP_S = 10800  # RFC 2308 section 5
+_LEAST_PREFETCHED_S = 3  # an answer that is good for less is not worth it
+_POPULAR = 2  # uses
+_TOO_MANY = Failed(rr.SERVFAIL, (0, "too many questions wait already"))
+_ADDRESSES = (rr.A.to_bytes(2), rr.AAAA.to_bytes(2))
+_OTHER_TYPES = {rr.A: _ADDRESSES[1:], rr.AAAA: _ADDRESSES[:1]}
+_CIRCLE = Failed(rr.SERVFAIL, (0, "its CNAMEs lead in a circle, or too far"))
+
+
+class Forwarder:
+    """
+    See the head of this module.
+
+    later: has a function called in the reactor's thread, from any other (reactor.callFromThread).
+    The service changes, as it learns: routes (configure), local, cluster_is_ours (kubedns leaves to
+    us what is not its own when RD=0), probe_seen (told of names that loop probes ask for).
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        cache: Cache,
+        dialer: Dialer,
+        agenda: Agenda,
+        counters: Counters,
+        chaos: Chaos,
+        local: LocalData,
+        *,
+        later: Callable[..., Any],
+        log: QueryLog | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.options = options
+        self.cache = cache
+        self.dialer = dialer
+        self.agenda = agenda
+        self.counters = counters
+        self.local = local
+        self.clock = clock
+        self.routes: Routes = NOTHING
+        self.failures = Failures()
+        self.crowd = Crowd()
+        self.flights = Flights(options.dns_forward_max, counters)
+        # Whether replies may be kept octet by octet: nothing in them is ever taken out.
+        self.takes_plain = not (options.stop_dns_rebind or options.filter_a or options.filter_aaaa)
+        self.answering = Answering(counters, options.max_ttl_s, log)
+        self.cluster_is_ours = False
+        self.probe_seen: Callable[[bytes], bool] = lambda _: False
+        self.last_query = clock()
+        self._chaos = chaos
+        self._later = later
+        self._epoch = 1
+        self._trusted = frozenset(options.trusted)
+
+    def configure(self, routes: Routes) -> None:
+        """
+        Ask by other routes from now on.
+
+        Questions on their way go on. Answers stay where their route does: each is looked at when it
+        is used next (`_is_current`), so a change costs no time now.
+        """
+        self.routes = routes
+        self._epoch += 1
+        self.failures.clear()
+        self.cache.clear_ready()
+
+    # Queries
+
+    def handle(
+        self, message: bytes, sender: Any, send: Callable[[bytes], Any], *, tcp: bool = False
+    ) -> None:
+        """Answer a message, now or later; sender: the client's socket address."""
+        try:
+            query = question.read(message)
+        except WireError as error:
+            self.counters.malformed[_kind(error)] += 1
+            self.answering.refuse_message(message, error, sender, send, tcp=tcp)
+            return
+        now = self.last_query = self.clock()
+        client = Client(query, sender, send, tcp=tcp)
+        log = self.answering.log
+        if log is not None:
+            client.asked = log.query(query.qtype, query.qname, client.address, sender[1])
+        if query.qclass != rr.IN:
+            self._count(client, hit=True)
+            rcode, answer = self._chaos.answer(query)
+            found = LocalAnswer(rcode, tuple(answer), authoritative=bool(answer))
+            self.answering.give_local(client, found)
+        elif query.qtype in (rr.AXFR, rr.IXFR):
+            self._refuse(client, "no zone transfers here")
+        else:
+            self._in_class(message, client, query, now)
+
+    def _in_class(self, message: bytes, client: Client, query: Query, now: float) -> None:
+        local = self.local.answer(query.folded, query.qtype)
+        if local is not None and (local.onward is None or not query.rd):
+            self._count(client, hit=True)
+            self.answering.give_local(client, local)
+            return
+        do = query.edns is not None and query.edns.do
+        cd = bool(query.flags & 0x10)
+        key = query.folded + query.octets[-4:] + bytes((do | cd << 1,))
+        stored = self.cache.entries.get(key)
+        if stored is not None and not self._is_current(key, stored, query.folded):
+            stored = None
+        if stored is not None and now < stored.dies():
+            self._hit(message, client, stored, now)
+        elif not query.rd:
+            self._refuse(client, "not known here, and RD=0")
+        else:
+            if stored is not None and now >= stored.expires + self.cache.stale_s:
+                stored = None
+            asked = Question(query.octets, query.folded, query.qtype, do=do, cd=cd, rd=True)
+            self._miss(client, key, asked, local, stored, now)
+
+    def _hit(self, message: bytes, client: Client, stored: Stored, now: float) -> None:
+        if stored.used and self.answering.log is None and not client.tcp:
+            self._make_ready(message, client.query, stored, now)
+        stored.used += 1
+        self._count(client, hit=True)
+        self.answering.give(client, stored, now, cached=True)
+        if stored.used >= _POPULAR and now >= stored.due() and not stored.refreshing:
+            self._refresh(client.query, stored)
+
+    def _make_ready(self, message: bytes, query: Query, stored: Stored, now: float) -> None:
+        """Let receivers answer this query from now on, if it has a form that they can look up."""
+        if message[2:] not in self.cache.ready and question.is_fixed_form(message, query):
+            ready = Ready(message[2:], stored, query, self.options.max_ttl_s, self._soon)
+            if ready.size <= reply.udp_limit(query):
+                self.cache.put_ready(ready, now)
+
+    def _miss(
+        self,
+        client: Client,
+        key: bytes,
+        asked: Question,
+        local: LocalAnswer | None,
+        stale: Stored | None,
+        now: float,
+    ) -> None:
+        resolution = self.flights.find(key)
+        if resolution is not None:
+            self._count(client, hit=True)
+            self._join(client, resolution, stale, now)
+            return
+        missing = self._no_such_name(key, asked, now)
+        if missing is not None:
+            self._count(client, hit=True)
+            self.answering.give(client, missing, now, cached=True)
+            return
+        if local is not None and local.onward is not None:
+            resolution = self._new(key, asked, self.routes.default, now)
+            if self._wait(client, resolution, now):
+                self._count(client, hit=False)
+                resolution.begin_with(local.answer, local.onward, now)
+            return
+        found = self._where(asked)
+        if isinstance(found, LocalAnswer):
+            self._count(client, hit=True)
+            self.answering.give_local(client, found)
+            return
+        failed = self.failures.find(key, now)
+        if failed is not None:
+            self._count(client, hit=True)
+            self._give_failure(client, failed, stale, found)
+            return
+        resolution = self._new(key, asked, found, now)
+        if stale is not None and self.options.use_stale_cache_s is not None:
+            self._count(client, hit=True)  # as dnsmasq: stale at once, then asked
+            self._give_stale(client, stale, found)
+            resolution.background = True
+        elif self._wait(client, resolution, now):
+            self._count(client, hit=False)
+            resolution.stale = stale
+            if stale is not None and not found.cluster:
+                resolution.offer_stale(now)
+        else:
+            return
+        resolution.ask(now)
+
+    def _join(
+        self, client: Client, resolution: Resolution, stale: Stored | None, now: float
+    ) -> None:
+        """Let a client wait for what is being resolved, or give him what others got meanwhile."""
+        at_once = resolution.is_late or self.options.use_stale_cache_s is not None
+        if stale is not None and at_once:
+            self._give_stale(client, stale, resolution.route)
+        elif self._wait(client, resolution, now) and stale is not None and not resolution.stale:
+            resolution.stale = stale  # began as a refresh, or under another configuration
+            if not resolution.route.cluster:
+                resolution.offer_stale(now)
+
+    def _no_such_name(self, key: bytes, asked: Question, now: float) -> Stored | None:
+        """Return what another type's question found out: NXDOMAIN is for all (RFC 2308 5)."""
+        for rtype in _OTHER_TYPES.get(asked.qtype, _ADDRESSES):
+            other_key = asked.folded + rtype + key[-3:]
+            other = self.cache.entries.get(other_key)
+            if (
+                other is not None
+                and other.rcode == rr.NXDOMAIN
+                and other.octets[4:6] == b"\0\0"  # else it is said of a CNAME's target
+                and now < other.dies()
+                and self._is_current(other_key, other, asked.folded)
+            ):
+                missing = other.for_type(key[-5:-3])
+                self.cache.put(key, missing, now)
+                return missing
+        return None
+
+    def _new(self, key: bytes, asked: Question, route: Route, now: float) -> Resolution:
+        asked.rd = not (route.cluster and self.cluster_is_ours)
+        return Resolution(self, key, asked, route, now + self.options.client_deadline_s)
+
+    def _wait(self, client: Client, resolution: Resolution, now: float) -> bool:
+        if not self.crowd.admit(client.address):
+            self.counters.dropped["client limit"] += 1
+            self.counters.limits["client"] += 1
+        elif resolution.add(client, now):
+            return True
+        else:
+            self.crowd.leave(client.address)
+        if client.tcp:  # a connection holds a place for each reply that it owes
+            self.answering.fail(client, _TOO_MANY, "config")
+        return False
+
+    def _where(self, asked: Question) -> Route | LocalAnswer:
+        """Return the route of a name, or what is said of it without asking anybody."""
+        folded = asked.folded
+        if self.probe_seen(folded):
+            return LocalAnswer(rr.NXDOMAIN, authoritative=False)
+        route = self.routes.find(folded)
+        if route.cluster:
+            for zone in self.routes.cluster_zones:
+                if names.is_below(folded, zone) and self.cache.is_cut(folded, zone, self.clock()):
+                    return LocalAnswer(rr.NXDOMAIN, authoritative=False)
+        return self.local.inside(folded, asked.qtype, route) or route
+
+    def _refuse(self, client: Client, reason: str) -> None:
+        self._count(client, hit=True)
+        self.answering.fail(client, Failed(rr.REFUSED, (_EDE_NOT_AUTHORITATIVE, reason)), "config")
+
+    def _count(self, client: Client, *, hit: bool) -> None:
+        counters = self.counters
+        if client.tcp:
+            if hit:
+                counters.tcp_hits += 1
+            else:
+                counters.tcp_misses += 1
+        elif hit:
+            counters.hits += 1
+        else:
+            counters.misses += 1
+
+    # Answers of old
+
+    def _is_current(self, key: bytes, stored: Stored, folded: bytes) -> bool:
+        """Tell whether those who gave an answer are still asked; forget it if they are not."""
+        if stored.epoch == self._epoch:
+            return True
+        if all(self._goes_to(n, r) for n, r in ((folded, stored.route), *stored.chain)):
+            stored.epoch = self._epoch
+            return True
+        self.cache.drop(key)
+        return False
+
+    def _goes_to(self, name: bytes, route: object) -> bool:
+        found = self.routes.find(name)
+        return found is route or (found.cluster and self.routes.after(name, found) is route)
+
+    def _give_stale(self, client: Client, stale: Stored, route: Route) -> None:
+        ttl = 0 if self.options.use_stale_cache_s is not None else 30
+        self.answering.give_stale(client, stale, cluster=route.cluster, ttl=ttl)
+
+    def _give_failure(
+        self, client: Client, failed: Failed, stale: Stored | None, route: Route
+    ) -> None:
+        if stale is not None and _lets_stale(failed):
+            self._give_stale(client, stale, route)
+        else:
+            remembered = failed._replace(error=(_EDE_CACHED_ERROR, failed.error[1]))
+            self.answering.fail(client, remembered, "cached")
+
+    def _soon(self, ready: Ready) -> None:
+        """Refresh a popular answer before it expires; called in a receiver's thread."""
+        if ready.uses >= _POPULAR or ready.stored.used >= _POPULAR:
+            ready.stored.refreshing = True
+            query = question.read(b"\0\0" + ready.raw)
+            self._later(self._refresh, query, ready.stored)
+
+    def _refresh(self, query: Query, stored: Stored) -> None:
+        """Ask anew for an answer that is there, in the background (RFC 8767 calls it prefetch)."""
+        stored.refreshing = True
+        now = self.clock()
+        do = query.edns is not None and query.edns.do
+        cd = bool(query.flags & 0x10)
+        key = query.folded + query.octets[-4:] + bytes((do | cd << 1,))
+        if stored.ttl < _LEAST_PREFETCHED_S or self.agenda.is_lagging(now):
+            return
+        if self.flights.find(key) is not None or self.failures.find(key, now) is not None:
+            return
+        asked = Question(query.octets, query.folded, query.qtype, do=do, cd=cd, rd=True)
+        route = self._where(asked)
+        if isinstance(route, Route):
+            self.counters.prefetched += 1
+            resolution = self._new(key, asked, route, now)
+            resolution.background = True
+            resolution.ask(now)
+
+    # What resolutions ask of us
+
+    def beyond_cluster(self, asked: Question, route: Route) -> Route | LocalAnswer:
+        """Return where a name goes that the cluster's own server refused, or what is said of it."""
+        onward = self.routes.after(asked.folded, route)
+        return self.local.inside(asked.folded, asked.qtype, onward) or onward
+
+    def resolve_for(self, parent: Resolution, asked: Question, now: float) -> None:
+        """Resolve what a chain leads to, and tell it."""
+        key = asked.folded + asked.octets[-4:] + bytes((asked.do | asked.cd << 1,))
+        found = self._resolved(key, asked, parent, now)
+        if isinstance(found, Resolution):
+            parent.wait_for(found)
+            if not found.is_asked:
+                found.ask(now)
+        else:
+            parent.followed(found, asked.folded, now)
+
+    def _resolved(
+        self, key: bytes, asked: Question, parent: Resolution, now: float
+    ) -> Outcome | Resolution:
+        stored = self.cache.entries.get(key)
+        fresh = stored is not None and now < stored.dies()
+        if stored is not None and fresh and self._is_current(key, stored, asked.folded):
+            return stored
+        known = self.flights.find(key)
+        if parent.depth + 1 >= MAX_DEPTH or (known is not None and known.leads_to(parent)):
+            return _CIRCLE
+        if known is not None:
+            return known
+        local = self.local.answer(asked.folded, asked.qtype)
+        if local is not None and local.onward is None:
+            return made_here(asked, local, now)
+        where = self._where(asked)
+        if isinstance(where, LocalAnswer):
+            return made_here(asked, where, now)
+        failed = self.failures.find(key, now)
+        if failed is not None:
+            return failed
+        inner = self._new(key, asked, where, now)
+        inner.depth = parent.depth + 1
+        return inner
+
+    def trusts(self, server: Server) -> bool:
+        """Tell whether a server's AD bit is passed on."""
+        return self.options.proxy_dnssec or server.address in self._trusted
+
+    def asked(self, resolution: Resolution, server: Server) -> None:
+        """Log whom a question went to."""
+        log = self.answering.log
+        if log is not None:
+            for client in resolution.clients.values():
+                log.forwarded(client.asked, client.query.qname, server)
+
+    def give_stale(self, resolution: Resolution, stale: Stored) -> None:
+        """Give all who wait an old answer; the question goes on."""
+        for client in self._leaving(resolution):
+            self._give_stale(client, stale, resolution.route)
+
+    def conclude(self, resolution: Resolution, outcome: Outcome, now: float) -> None:
+        """Keep an outcome, and reply to all clients that wait for it."""
+        self.flights.end(resolution)
+        clients = self._leaving(resolution)
+        if isinstance(outcome, Stored):
+            self.failures.end(resolution.key)
+            if not resolution.is_local:
+                self.keep(resolution.key, outcome, now)
+            for client in clients:
+                self.answering.give(client, outcome, now, cached=False)
+            return
+        stale = resolution.stale if _lets_stale(outcome) else None
+        if outcome.error[0] != EDE_NOT_READY:  # too much to do just now says nothing of the name
+            key, cluster = resolution.key, resolution.route.cluster
+            self.failures.add(key, outcome, now, cluster=cluster, stale=stale is not None)
+        for client in clients:
+            if stale is not None:
+                self._give_stale(client, stale, resolution.route)
+            else:
+                self.answering.fail(client, outcome, "reply")
+
+    def _leaving(self, resolution: Resolution) -> list[Client]:
+        clients = list(resolution.clients.values())
+        resolution.clients.clear()
+        for client in clients:
+            self.crowd.leave(client.address)
+        return clients
+
+    def keep(self, key: bytes, stored: Stored, now: float) -> None:
+        """Store an answer for as long as the options and the RFCs allow, or not at all."""
+        options = self.options
+        if stored.is_cut:
+            return  # RFC 2181 section 9
+        negative = stored.is_negative
+        ttl = stored.ttl
+        if negative:
+            if options.no_negcache or self._is_clusters(stored):
+                return
+            if stored.octets[6:8] == b"\0\0":  # no SOA that would say for how long
+                if options.neg_ttl_s is None:
+                    return
+                ttl = min(ttl, options.neg_ttl_s) if stored.ttls else options.neg_ttl_s
+        ttl = max(ttl, options.min_cache_ttl_s)
+        ttl = min(ttl, _NEGATIVE_CAP_S if negative else _POSITIVE_CAP_S)
+        if options.max_cache_ttl_s is not None:
+            ttl = min(ttl, options.max_cache_ttl_s)
+        if ttl <= 0:
+            return
+        if options.no_round_robin:
+            stored.cycle = ()
+        stored.ttl = ttl
+        stored.expires = now + ttl
+        self.cache.put(key, stored, now)
+
+    def _is_clusters(self, stored: Stored) -> bool:
+        """
+        Tell whether the cluster's server has a part in an answer.
+
+        Its negative answers are not kept: a service may be created at any moment.
+        """
+        routes = [stored.route, *(route for _, route in stored.chain)]
+        return any(isinstance(route, Route) and route.cluster for route in routes)
+
+
+def _lets_stale(failed: Failed) -> bool:
+    """Tell whether an old answer may stand in: not where the server has a reason to refuse."""
+    return failed.rcode == rr.SERVFAIL
+
+
+def _kind(error: WireError) -> str:
+    """Name a malformed message for a metric: a few words, no numbers."""
+    return "".join(c for c in str(error) if not c.isdigit()).strip().replace("  ", " ")

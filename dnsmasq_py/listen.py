@@ -1,0 +1,248 @@
+"""
+The client side: threads that answer from the cache, and the way to the forwarder for all else.
+
+`_serve` is the hot path of the whole pod: a blocking `recvfrom`, one look-up of the octets behind
+the ID, one `sendto`. No parsing, no lock, no reactor, and of the clock one reading, since a reply
+is right only until its TTL changes; then it is aged here, once for the whole second. What is not
+there goes to the reactor's thread with one wake-up for all that came since the last one
+(kubedns.serve.receiver.Backlog).
+"""
+
+import contextlib
+import fcntl
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from dnsmasq_py.counters import Counters
+from dnsmasq_py.stored import Ready
+from kubedns.serve.receiver import (
+    ANCILLARY,
+    MAX_DATAGRAM,
+    TURN_S,
+    Backlog,
+    SocketThread,
+    as_source,
+)
+from kubedns.serve.responder import Answered
+
+_STAMP_OF_LAST = 0x8906  # SIOCGSTAMP: when the datagram came that was read last
+_TIMEVAL = struct.Struct("ll")
+_THICK_S = 0.002  # misses that come within so long of the last ones come thick
+_MAX_AGE_S = 2.0  # a client that has waited so long in our socket asks again or is gone
+
+
+class Misses(Backlog):
+    """
+    What receivers hand over, and who reads on while there is much of it.
+
+    Two threads that both have something to do pass the interpreter to and fro with every system
+    call. So when misses come thick, a receiver pauses after each, and the reactor's thread reads
+    its socket in its place, until that is empty. Hits wait for no longer than a turn.
+    """
+
+    def __init__(
+        self, reactor: Any, answer: Callable[[bytes, Any, Any], None], counters: Counters
+    ) -> None:
+        super().__init__(reactor, answer, counters)
+        self._paused: list[CacheReceiver] = []
+        self._drained_at = -1.0
+
+    def may_pause(self, receiver: "CacheReceiver") -> bool:
+        """Tell a receiver that has just added something whether to wait for `resume`."""
+        if time.monotonic() - self._drained_at > _THICK_S:
+            return False
+        self._paused.append(receiver)
+        return True
+
+    def _drain(self) -> None:
+        until = time.monotonic() + TURN_S
+        super()._drain()
+        while self._paused:
+            receiver = self._paused.pop()
+            try:
+                receiver.read_on(until)
+            finally:
+                receiver.resume()
+        self._drained_at = time.monotonic()
+
+
+class CacheReceiver(SocketThread):
+    """One UDP socket and its thread; ready: cache.Cache.ready."""
+
+    def __init__(
+        self,
+        bound: socket.socket,
+        ready: dict[bytes, Ready],
+        backlog: Misses,
+        counters: Counters,
+        *,
+        any_address: bool,
+    ) -> None:
+        super().__init__(bound, backlog, counters, any_address=any_address)
+        self._ready = ready
+        self._misses = backlog
+        self._counters = counters
+        self._any_address = any_address
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def resume(self) -> None:
+        """Let the thread go on, if it waits."""
+        with contextlib.suppress(RuntimeError):  # it has given up to wait
+            self._gate.release()
+
+    def halt(self) -> None:
+        super().halt()
+        self.resume()
+
+    def read_on(self, until: float) -> None:
+        """Read the socket in the thread's place until it is empty; in the reactor's thread."""
+        if self._any_address:
+            return
+        receive = self.socket.recvfrom
+        send = self.socket.sendto
+        ready = self._ready.get
+        now = time.monotonic
+        answer = self._misses.answer
+        try:
+            while (t := now()) < until:
+                query, client = receive(MAX_DATAGRAM, socket.MSG_DONTWAIT)
+                found = ready(query[2:])
+                if found is not None and (t < found.until or found.age(t)):
+                    uses = found.uses
+                    found.uses = uses + 1
+                    turns = found.turns
+                    send(query[:2] + turns[uses % len(turns)], client)
+                else:
+                    answer(query, client, lambda octets, to=client: send(octets, to))  # type: ignore[misc]
+        except BlockingIOError:
+            pass
+        except OSError as error:  # of one client's address, as in `_run`
+            self._counters.dropped[f"send: {error.strerror}"] += 1
+
+    def _serve(self) -> None:
+        """Answer until an exception; see the head of this module."""
+        receive = self.socket.recvfrom
+        send = self.socket.sendto
+        ready = self._ready.get
+        now = time.monotonic
+        while True:
+            query, client = receive(MAX_DATAGRAM)
+            found = ready(query[2:])
+            if found is not None:
+                t = now()
+                if t < found.until or found.age(t):
+                    uses = found.uses
+                    found.uses = uses + 1
+                    turns = found.turns
+                    send(query[:2] + turns[uses % len(turns)], client)
+                    continue
+            if self._stopping:
+                return
+            if self._is_young():
+                self._backlog.add(query, client, lambda octets, to=client: send(octets, to))  # type: ignore[misc]
+                if self._misses.may_pause(self):
+                    self._gate.acquire(timeout=TURN_S)
+
+    def _serve_any(self) -> None:
+        """The same on a wildcard socket: the reply leaves from the address that was asked."""
+        receive = self.socket.recvmsg
+        send = self.socket.sendmsg
+        ready = self._ready.get
+        now = time.monotonic
+        while True:
+            query, ancillary, _, client = receive(MAX_DATAGRAM, ANCILLARY)
+            if self._stopping:
+                return
+            source = [as_source(item) for item in ancillary]
+            found = ready(query[2:])
+            if found is not None:
+                t = now()
+                if t < found.until or found.age(t):
+                    uses = found.uses
+                    found.uses = uses + 1
+                    turns = found.turns
+                    send((query[:2], turns[uses % len(turns)]), source, 0, client)
+                    continue
+            if self._is_young():
+
+                def reply_to(octets: bytes, client: Any = client, source: Any = source) -> None:
+                    send((octets,), source, 0, client)
+
+                self._backlog.add(query, client, reply_to)
+
+    def _is_young(self) -> bool:
+        """Tell whether the datagram just read is worth an answer that costs something."""
+        try:
+            stamp = fcntl.ioctl(self.socket, _STAMP_OF_LAST, bytes(_TIMEVAL.size))
+        except OSError:
+            return True
+        seconds, microseconds = _TIMEVAL.unpack(stamp)
+        if time.time() - seconds - microseconds / 1e6 < _MAX_AGE_S:
+            return True
+        self._counters.dropped["too old"] += 1
+        self._counters.limits["socket queue"] += 1
+        return False
+
+
+class Streams:
+    """What TCP connections ask: the same as over UDP, with no bound of size."""
+
+    def __init__(
+        self,
+        handle: Callable[..., None],
+        ready: dict[bytes, Ready],
+        counters: Counters,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._handle = handle
+        self._table = ready
+        self._counters = counters
+        self._clock = clock
+
+    def ready(self, message: bytes) -> bytes | None:
+        """Return the reply to a query that receivers could answer too, else None."""
+        found = self._table.get(message[2:])
+        if found is None:
+            return None
+        now = self._clock()
+        if now >= found.until and not found.age(now):
+            return None
+        counters = self._counters
+        counters.tcp_hits += 1
+        counters.queries["tcp", found.stored.rcode] += 1
+        turns = found.turns
+        return message[:2] + turns[counters.tcp_hits % len(turns)]
+
+    def respond(self, message: bytes, client: tuple[str, int]) -> Answered:
+        """Return the reply to a query, now or later; None for what is answered with silence."""
+        call = _Call()
+        self._handle(message, client, call.send, tcp=True)
+        if call.octets is not None:
+            return call.octets
+        if len(message) < 12 or message[2] & 0x80:
+            return None
+        call.waiting = Deferred()
+        return call.waiting
+
+
+class _Call:
+    """One query: whether its reply came before anybody waited for it."""
+
+    __slots__ = ("octets", "waiting")
+
+    def __init__(self) -> None:
+        self.octets: bytes | None = None
+        self.waiting: Deferred[bytes] | None = None
+
+    def send(self, octets: bytes) -> None:
+        if self.waiting is None:
+            self.octets = octets
+        elif not self.waiting.called:
+            self.waiting.callback(octets)

@@ -1,0 +1,386 @@
+"""
+One question being resolved: who waits for it, whom it is asked, what its answer is made of.
+
+A question goes to the servers of its route (exchange.py). Their reply is the answer, or the first
+links of a chain of CNAMEs that leads to a name of another route: these links are kept, and what
+they lead to is a question of its own, resolved, shared and cached like any other. No server has a
+say in names of another route (forwarder.md 3.2).
+
+Invariants: one outcome, `ended`, by the deadline. Whoever waits gets exactly one reply. A chain
+never waits for itself (`leads_to`).
+"""
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from dnsmasq_py.answering import Client
+from dnsmasq_py.exchange import Exchange, Failure
+from dnsmasq_py.filters import BLOCKED, FILTERED, filtered, is_rebind
+from dnsmasq_py.limits import MAX_WAITERS, Failed
+from dnsmasq_py.local import LocalAnswer
+from dnsmasq_py.question import Question
+from dnsmasq_py.routing import Kind, Route
+from dnsmasq_py.scrub import Accepted, read
+from dnsmasq_py.stored import AD, TC, Stored, compose
+from kubedns.outside import trust
+from kubedns.wire import response, rr
+
+if TYPE_CHECKING:
+    from dnsmasq_py.forwarder import Forwarder
+
+MAX_DEPTH = 8  # routes that one chain may lead through
+STALE_AFTER_S = 1.8  # a client that has waited so long gets a stale answer, if there is one
+_MAX_ADDITIONAL = 100
+_YXDOMAIN = 6
+_ANSWERS = (rr.NOERROR, rr.NXDOMAIN, _YXDOMAIN)
+_PASSED_ON = (rr.SERVFAIL, rr.NOTIMP, rr.REFUSED)
+_EDE_OTHER = 0
+_EDE_SILENCE = 22
+_DNAME = 39
+
+Outcome = Stored | Failed
+
+
+class Resolution:
+    """
+    See the head of this module.
+
+    key: that of the cache. clients: by address and ID. inner: what the chain waits for now.
+    stale: an old answer that may be given if there is no new one; due: when, for the agenda.
+    background: nobody waits, and nobody would mind.
+    is_asked: it has begun. is_late: a stale answer was given. is_local: made here, not to be kept.
+    """
+
+    __slots__ = (
+        "_forwarder",
+        "_links",
+        "_parents",
+        "_question",
+        "agenda",
+        "background",
+        "booked",
+        "clients",
+        "deadline",
+        "depth",
+        "due",
+        "ended",
+        "exchange",
+        "inner",
+        "is_asked",
+        "is_late",
+        "is_local",
+        "key",
+        "route",
+        "stale",
+    )
+
+    def __init__(
+        self,
+        forwarder: "Forwarder",
+        key: bytes,
+        question: Question,
+        route: Route,
+        deadline: float,
+    ) -> None:
+        self._forwarder = forwarder
+        self.key = key
+        self._question = question
+        self.route = route
+        self.deadline = deadline
+        self.depth = 0
+        self.background = False
+        self.clients: dict[tuple[Any, bytes], Client] = {}
+        self._parents: list[Resolution] = []
+        self._links: tuple[rr.RRset, ...] = ()
+        self.exchange: Exchange[Accepted] | None = None
+        self.inner: Resolution | None = None
+        self.stale: Stored | None = None
+        self.due = self.booked = inf
+        self.agenda: Any = None
+        self.ended = False
+        self.is_asked = False
+        self.is_late = False
+        self.is_local = False
+
+    # Who waits
+
+    def add(self, client: Client, now: float) -> bool:
+        """Let a client wait; False: it did already and asks again, or there are too many."""
+        # Over TCP nothing is repeated, and every query is owed a reply.
+        key = (client if client.tcp else client.sender, client.query.id)
+        if key in self.clients:
+            if self.exchange is not None:
+                self.exchange.joined_again(now)
+            return False
+        if len(self.clients) >= MAX_WAITERS:
+            self._forwarder.counters.limits["waiters"] += 1
+            return False
+        self.clients[key] = client
+        return True
+
+    def wait_for(self, inner: "Resolution") -> None:
+        """Wait for what a chain leads to, which has a deadline of its own, until our own one."""
+        self.inner = inner
+        inner._parents.append(self)
+        if self.deadline < self.due:
+            self.due = self.deadline
+            self._forwarder.agenda.add(self)
+
+    def leads_to(self, other: "Resolution") -> bool:
+        """Tell whether this waits for another one, by however many steps."""
+        step: Resolution | None = self
+        while step is not None:
+            if step is other:
+                return True
+            step = step.inner
+        return False
+
+    def offer_stale(self, now: float) -> None:
+        """Give the stale answer to clients that have waited 1.8 s (RFC 8767 section 5)."""
+        self.due = min(self.due, self.deadline, now + STALE_AFTER_S)
+        self._forwarder.agenda.add(self)
+
+    def timed_out(self, now: float, *, extras: bool = True) -> None:
+        """Give those who wait the stale answer; whoever comes later gets it at once."""
+        self.due = inf
+        if self.ended:
+            return
+        if now >= self.deadline:
+            self.give_up(
+                Failed(rr.SERVFAIL, (_EDE_SILENCE, "a chain of CNAMEs took too long")), now
+            )
+            return
+        self.is_late = True
+        if self.stale is not None:
+            self._forwarder.give_stale(self, self.stale)
+        if self.inner is not None:
+            self.due = self.deadline
+
+    # Asking
+
+    def ask(self, now: float) -> None:
+        """Ask the servers of the route, of which there is one at least."""
+        group = self.route.group
+        assert group is not None
+        forwarder = self._forwarder
+        self.is_asked = True
+        exchange = self.exchange = Exchange(
+            self._question,
+            group,
+            forwarder.dialer,
+            self._read,
+            self._finished,
+            self.deadline,
+            late=self._late,
+            extras=not (self.background or forwarder.agenda.is_lagging(now)),
+        )
+        forwarder.flights.start(self, group, now)
+        exchange.start(now)
+        forwarder.agenda.add(exchange)
+        if exchange.attempts:
+            forwarder.asked(self, exchange.attempts[0].upstream.server)
+
+    def begin_with(self, links: tuple[rr.RRset, ...], target: bytes, now: float) -> None:
+        """Begin with links that are known here, and resolve what they lead to."""
+        self.is_local = True
+        self._links = links
+        self._follow(target, now)
+
+    def give_up(self, failed: Failed, now: float) -> None:
+        """End it from outside: there is too much to do, or the process stops."""
+        if self.exchange is not None:
+            self.exchange.cancel()
+        self._end(failed, now)
+
+    def _read(self, message: bytes) -> Accepted:
+        question = self._question
+        plain = self._forwarder.takes_plain and not question.do
+        return read(message, question.folded, question.qtype, plain=plain)
+
+    def _finished(self, exchange: Exchange[Accepted], result: Accepted | Failure) -> None:
+        forwarder = self._forwarder
+        now = forwarder.clock()
+        if isinstance(result, Failure):
+            self._end(Failed(rr.SERVFAIL, (result.ede, result.reason)), now)
+        elif exchange.truncated:
+            self._end(self._truncated(result, now), now)
+        elif result.rcode in _ANSWERS:
+            self._take(result, now)
+        elif result.rcode == rr.REFUSED and self.route.kind is Kind.CLUSTER:
+            self._fall_through(now)
+        else:
+            rcode = result.rcode if result.rcode in _PASSED_ON else rr.SERVFAIL
+            said = rr.RCODE_NAMES.get(result.rcode, f"rcode {result.rcode}")
+            text = f"upstream {exchange.winner and exchange.winner.server} said {said}"
+            self._end(Failed(rcode, result.error or (_EDE_OTHER, text)), now)
+
+    def _late(self, exchange: Exchange[Accepted], result: Accepted) -> None:
+        """Keep an answer that came when nobody waited any more."""
+        if result.octets is not None and result.rcode in _ANSWERS and not self._links:
+            now = self._forwarder.clock()
+            self._forwarder.keep(self.key, self._plain(result, now), now)
+
+    def _fall_through(self, now: float) -> None:
+        """Ask on where the cluster's server says that a name is none of the cluster's."""
+        forwarder = self._forwarder
+        forwarder.flights.leave(self, self.route.group)
+        onward = forwarder.beyond_cluster(self._question, self.route)
+        if isinstance(onward, Route):
+            self.route = onward
+            self._question.rd = True
+            self.ask(now)
+        else:
+            self.is_local = True
+            self._end(made_here(self._question, onward, now), now)
+
+    # The answer
+
+    def _take(self, accepted: Accepted, now: float) -> None:
+        if accepted.octets is not None:
+            self._end(self._plain(accepted, now), now)
+            return
+        parsed = accepted.response
+        assert parsed is not None
+        question = self._question
+        forwarder = self._forwarder
+        kept = trust.keep(parsed, do=question.do, leaves=self._leaves)
+        answer = filtered(kept.answer, forwarder.options)
+        if not self.route.cluster and is_rebind(answer, question.folded, forwarder.options):
+            forwarder.counters.dropped["rebind"] += 1
+            self.is_local = True  # nothing to remember
+            self._end(made_here(question, LocalAnswer(error=BLOCKED), now), now)
+            return
+        if kept.onward is not None:
+            self._links = answer
+            self._follow(kept.onward, now)
+            return
+        error = accepted.error if len(answer) == len(kept.answer) else FILTERED
+        if question.qtype == rr.ANY:
+            answer = _least(answer)
+        authority = kept.authority
+        additional = self._additional(parsed, answer) if answer else ()
+        rcode = accepted.rcode
+        if rcode == rr.NXDOMAIN and not answer and forwarder.local.knows(question.folded):
+            rcode = rr.NOERROR
+        stored = compose(question, rcode, answer, authority, additional, self.route, now)
+        if accepted.ad and self._is_trusted():
+            stored.octets = _with_ad(stored.octets)
+        stored.chain = self._owners(answer)
+        stored.error = error
+        self._end(stored, now)
+
+    def _plain(self, accepted: Accepted, now: float) -> Stored:
+        assert accepted.octets is not None
+        octets = accepted.octets
+        if accepted.rcode == rr.NXDOMAIN and self._forwarder.local.knows(self._question.folded):
+            octets = bytes((octets[0], octets[1] & 0xF0)) + octets[2:]
+        if accepted.ad and self._is_trusted():
+            octets = _with_ad(octets)
+        stored = Stored(octets, accepted.ttls, accepted.cycle, accepted.ttl, now, self.route)
+        stored.error = accepted.error
+        return stored
+
+    def _truncated(self, accepted: Accepted, now: float) -> Stored:
+        """Say that there is more: the server could not be asked over TCP (never stored)."""
+        stored = compose(self._question, accepted.rcode, (), (), (), self.route, now)
+        stored.octets = _with_tc(stored.octets)
+        return stored
+
+    def _leaves(self, name: bytes) -> bool:
+        return self._forwarder.routes.find(name) is not self.route
+
+    def _owners(self, answer: tuple[rr.RRset, ...]) -> tuple[tuple[bytes, object], ...]:
+        """Return the names that its route answered for, but for the asked one."""
+        route = self.route
+        owners = {r.owner: None for r in answer if r.type != _DNAME}
+        owners.pop(self._question.folded, None)
+        return tuple((owner, route) for owner in owners)
+
+    def _is_trusted(self) -> bool:
+        exchange = self.exchange
+        winner = None if exchange is None else exchange.winner
+        return winner is not None and self._forwarder.trusts(winner.server)
+
+    def _additional(
+        self, parsed: response.Response, answer: tuple[rr.RRset, ...]
+    ) -> tuple[rr.RRset, ...]:
+        """Return the addresses of SRV targets that the cluster's own server sends along."""
+        if self.route.kind is not Kind.CLUSTER or self._question.qtype != rr.SRV:
+            return ()
+        targets = {rdata[6:].lower() for rrset in answer for rdata in rrset.rdatas}
+        found = [
+            rrset
+            for rrset in parsed.additional
+            if rrset.type in (rr.A, rr.AAAA) and rrset.owner in targets
+            if not self._leaves(rrset.owner)
+        ]
+        return tuple(found) if sum(len(r.rdatas) for r in found) <= _MAX_ADDITIONAL else ()
+
+    def _follow(self, target: bytes, now: float) -> None:
+        """Resolve what the chain leads to."""
+        self._forwarder.flights.leave(self, self.route.group)
+        self.exchange = None
+        question = self._question
+        octets = target + question.octets[-4:]
+        onward = Question(
+            octets, target.lower(), question.qtype, do=question.do, cd=question.cd, rd=True
+        )
+        self._forwarder.resolve_for(self, onward, now)
+
+    def followed(self, outcome: Outcome, target: bytes, now: float) -> None:
+        """Take what the chain leads to; target: folded."""
+        self.inner = None
+        if self.ended:
+            return
+        if isinstance(outcome, Failed):
+            self._end(outcome, now)
+            return
+        rest = response.read(b"\0\0" + outcome.octets)
+        ttl = outcome.left(now) if outcome.ttl else 0
+        answer = self._links + _with_ttl(rest.answer, ttl)
+        authority = _with_ttl(rest.authority, ttl)
+        stored = compose(self._question, outcome.rcode, answer, authority, (), self.route, now)
+        if outcome.is_cut:
+            stored.octets = _with_tc(stored.octets)
+        links = self._owners(self._links)
+        stored.chain = (*links, (target, outcome.route), *outcome.chain)
+        stored.error = outcome.error
+        self._end(stored, now)
+
+    def _end(self, outcome: Outcome, now: float) -> None:
+        if self.ended:
+            return
+        self.ended = True
+        self._forwarder.conclude(self, outcome, now)
+        self.exchange = None
+        parents, self._parents = self._parents, []
+        for parent in parents:
+            parent.followed(outcome, self._question.folded, now)
+
+
+def made_here(asked: Question, found: LocalAnswer, now: float) -> Outcome:
+    """Return what is known here in the form of an answer from outside; not to be kept."""
+    if found.rcode not in (rr.NOERROR, rr.NXDOMAIN):
+        return Failed(found.rcode, found.error or (_EDE_OTHER, "not answered here"))
+    stored = compose(asked, found.rcode, found.answer, (), (), None, now)
+    stored.error = found.error
+    return stored
+
+
+def _with_ttl(rrsets: tuple[rr.RRset, ...], ttl: int) -> tuple[rr.RRset, ...]:
+    return tuple(rrset._replace(ttl=ttl) for rrset in rrsets)
+
+
+def _least(answer: tuple[rr.RRset, ...]) -> tuple[rr.RRset, ...]:
+    """Return one RRset of those that ANY found (RFC 8482 4.1): an alias, or the smallest."""
+    if not answer:
+        return ()
+    return (min(answer, key=lambda r: (r.type != rr.CNAME, sum(map(len, r.rdatas)))),)
+
+
+def _with_tc(octets: bytes) -> bytes:
+    return bytes((octets[0] | TC >> 8,)) + octets[1:]
+
+
+def _with_ad(octets: bytes) -> bytes:
+    return bytes((octets[0], octets[1] | AD)) + octets[2:]

@@ -1,0 +1,325 @@
+"""The client side on loopback: receivers answer what is ready, all else goes to the forwarder."""
+
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from dnsmasq_py import interfaces
+from dnsmasq_py.listen import CacheReceiver, Misses, Streams
+from dnsmasq_py.options import Options
+from kubedns.serve import sockets
+from tests.builders import query
+from tests.fwdreplay import Replay, decoded
+
+NAME = "www.example.com."
+ASKED = query(f"{NAME} A", flags="RD").to_wire()
+ADDRESSES = [f"{NAME} 60 IN A 192.0.2.{i}" for i in range(3)]
+DEADLINE_S = 20.0
+
+
+class Reactor:
+    """A thread that runs what receivers hand over, one after the other."""
+
+    seconds = staticmethod(time.monotonic)
+
+    def __init__(self) -> None:
+        self.calls: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
+        self.failures: list[BaseException] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def callFromThread(self, call: Callable[..., Any], *args: Any) -> None:
+        self.calls.put(lambda: call(*args))
+
+    def callLater(self, _: float, call: Callable[..., Any]) -> None:
+        self.calls.put(call)
+
+    def _run(self) -> None:
+        while (call := self.calls.get()) is not None:
+            try:
+                call()
+            except BaseException as error:  # a test looks at it
+                self.failures.append(error)
+
+    def stop(self) -> None:
+        self.calls.put(None)
+        self._thread.join(timeout=DEADLINE_S)
+        assert not self.failures
+
+
+@pytest.fixture
+def reactor() -> Iterator[Reactor]:
+    made = Reactor()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def replay() -> Replay:
+    """Return a forwarder that knows one name; its clock stands where the receivers' does."""
+    replay = Replay()
+    replay.clock.now = time.monotonic()
+    replay.resolve(f"{NAME} A", *ADDRESSES)
+    return replay
+
+
+def made_receiver(replay: Replay, reactor: Reactor, host: str) -> CacheReceiver:
+    made = CacheReceiver(
+        sockets.udp(host, 0),
+        replay.cache.ready,
+        Misses(reactor, replay.forwarder.handle, replay.counters),
+        replay.counters,
+        any_address=sockets.is_wildcard(host),
+    )
+    made.start()
+    return made
+
+
+@pytest.fixture(params=["127.0.0.1", "0.0.0.0"])
+def receiver(
+    replay: Replay, reactor: Reactor, request: pytest.FixtureRequest
+) -> Iterator[CacheReceiver]:
+    """Run a receiver, on one address and on all."""
+    made = made_receiver(replay, reactor, request.param)
+    yield made
+    made.stop()
+
+
+def client(receiver: CacheReceiver, host: str = "127.0.0.1") -> socket.socket:
+    made = socket.socket(type=socket.SOCK_DGRAM)
+    made.settimeout(DEADLINE_S)
+    made.connect((host, receiver.socket.getsockname()[1]))
+    return made
+
+
+def test_the_first_hits_by_the_forwarder_and_the_others_by_receivers(
+    receiver: CacheReceiver, replay: Replay
+) -> None:
+    firsts = set()
+    with client(receiver) as one:
+        for number in range(50):
+            one.send(number.to_bytes(2) + ASKED[2:])
+            reply = one.recv(4096)
+            assert reply[:2] == number.to_bytes(2)
+            message = decoded(reply)
+            assert len(message.answer[0]) == 3
+            firsts.add(message.answer[0].to_text().splitlines()[0].split()[-1])
+    (ready,) = replay.cache.ready.values()
+    assert ready.uses == 48
+    assert len(firsts) == 3, "rotated"
+    replay.cache.collect()
+    assert replay.counters.hits == 50
+    assert replay.counters.queries["udp", 0] == 51
+
+
+@pytest.mark.parametrize("receiver", ["0.0.0.0"], indirect=True)
+def test_the_reply_comes_from_the_address_that_was_asked(receiver: CacheReceiver) -> None:
+    """RFC 2181 section 4.1; a connected client would not see it otherwise."""
+    for host in ("127.0.0.5", "127.200.1.1"):
+        with client(receiver, host) as one:
+            for _ in range(5):
+                one.send(ASKED)
+                assert len(decoded(one.recv(4096)).answer[0]) == 3
+
+
+def test_a_miss_is_answered_when_its_answer_comes(receiver: CacheReceiver, replay: Replay) -> None:
+    with client(receiver) as one:
+        one.send(query("new.example.com. A", flags="RD").to_wire())
+        until(lambda: bool(replay.waiting))
+        replay.upstream_answers("new.example.com. 60 IN A 192.0.2.9")
+        assert decoded(one.recv(4096)).answer[0].to_text() == "new.example.com. 60 IN A 192.0.2.9"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.005)
+
+
+def test_what_is_no_query_gets_no_reply(receiver: CacheReceiver) -> None:
+    with client(receiver) as one:
+        for octets in (b"", b"\0", b"\0" * 11, ASKED[:2] + b"\x80" + ASKED[3:]):
+            one.send(octets)
+        one.send(ASKED)
+        assert decoded(one.recv(4096)).id == int.from_bytes(ASKED[:2])
+
+
+def test_an_answer_that_has_expired_goes_to_the_forwarder(
+    receiver: CacheReceiver, replay: Replay
+) -> None:
+    with client(receiver) as one:
+        for _ in range(4):
+            one.send(ASKED)
+            one.recv(4096)
+        (ready,) = replay.cache.ready.values()
+        assert ready.uses
+        replay.cache.clear_ready()
+        one.send(ASKED)
+        one.recv(4096)
+        assert len(replay.cache.ready) == 1
+
+
+def test_a_query_that_waited_too_long_in_our_socket_is_dropped(
+    receiver: CacheReceiver, replay: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client has asked again, or is gone; what costs nothing is answered all the same."""
+    with client(receiver) as one:
+        for _ in range(3):
+            one.send(ASKED)
+            one.recv(4096)
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + 3)
+        one.send(query("old.example.com. A", flags="RD").to_wire())
+        until(lambda: replay.counters.dropped["too old"] == 1)
+        assert not replay.waiting
+        one.send(ASKED)
+        assert decoded(one.recv(4096)).answer
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_it_stops_at_once_and_the_port_is_free(replay: Replay, reactor: Reactor, host: str) -> None:
+    made = made_receiver(replay, reactor, host)
+    port = made.socket.getsockname()[1]
+    made.stop()
+    assert not made._thread.is_alive()
+    with socket.socket(type=socket.SOCK_DGRAM) as again:
+        again.bind((host, port))
+
+
+def test_misses_that_come_thick_are_all_answered_each_to_its_client(
+    receiver: CacheReceiver, replay: Replay
+) -> None:
+    """Then the reactor's thread reads the socket too; hits in between are answered by whom ever."""
+    clients = [client(receiver) for _ in range(4)]
+    refused = query(f"{NAME} AXFR", flags="RD").to_wire()
+    for number in range(400):
+        clients[number % 4].send(number.to_bytes(2) + (ASKED if number % 5 == 0 else refused)[2:])
+        if number % 40 == 39:
+            for late in range(number - 39, number + 1):
+                reply = clients[late % 4].recv(4096)
+                assert int.from_bytes(reply[:2]) in range(number - 39, number + 1)
+                assert int.from_bytes(reply[:2]) % 4 == late % 4
+                assert reply[3] & 15 == (0 if int.from_bytes(reply[:2]) % 5 == 0 else 5)
+    for one in clients:
+        one.close()
+    assert not replay.counters.exceptions
+
+
+def test_reading_on_survives_a_client_that_cannot_be_reached(
+    receiver: CacheReceiver, replay: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Unreachable:
+        def recvfrom(self, *_: int) -> tuple[bytes, tuple[str, int]]:
+            return ASKED, ("127.0.0.1", 0)
+
+        def sendto(self, *_: object) -> None:
+            raise OSError(22, "Invalid argument")
+
+    for _ in range(3):
+        replay.client_asks(ASKED)
+    with monkeypatch.context() as patched:
+        patched.setattr(receiver, "_any_address", False)
+        patched.setattr(receiver, "socket", Unreachable())
+        receiver.read_on(time.monotonic() + 0.01)
+    assert replay.counters.dropped["send: Invalid argument"] == 1
+
+
+# Streams
+
+
+def test_tcp_takes_ready_replies_and_counts_them(replay: Replay) -> None:
+    streams = replay.streams
+    assert streams.ready(ASKED) is None
+    for _ in range(3):
+        replay.client_asks(ASKED)
+    for number in range(6):
+        reply = streams.ready(number.to_bytes(2) + ASKED[2:])
+        assert reply is not None
+        assert reply[:2] == number.to_bytes(2)
+        assert len(decoded(reply).answer[0]) == 3
+    assert replay.counters.tcp_hits == 6
+    assert replay.counters.queries["tcp", 0] == 6
+    replay.time_passes(70)
+    assert streams.ready(ASKED) is None
+
+
+def test_tcp_gets_its_reply_now_or_later_or_never(replay: Replay) -> None:
+    streams = replay.streams
+    now = streams.respond(ASKED, ("127.0.0.1", 5))
+    assert isinstance(now, bytes)
+    later = streams.respond(query("new.example.com. A", flags="RD").to_wire(), ("127.0.0.1", 5))
+    assert isinstance(later, Deferred)
+    got: list[bytes] = []
+    later.addCallback(got.append)
+    replay.upstream_answers("new.example.com. 60 IN A 192.0.2.9")
+    assert decoded(got[0]).answer
+    for octets in (b"", b"x" * 11, ASKED[:2] + b"\x80" + ASKED[3:]):
+        assert streams.respond(octets, ("127.0.0.1", 5)) is None
+
+
+def test_a_tcp_client_that_is_gone_when_its_reply_comes(replay: Replay) -> None:
+    waiting = replay.streams.respond(
+        query("new.example.com. A", flags="RD").to_wire(), ("127.0.0.1", 5)
+    )
+    assert isinstance(waiting, Deferred)
+    waiting.addErrback(lambda _: None)
+    waiting.cancel()
+    replay.upstream_answers("new.example.com. 60 IN A 192.0.2.9")
+    assert replay.forwarder.crowd.total == 0
+    assert not replay.counters.exceptions
+
+
+def test_streams_have_a_clock_of_their_own() -> None:
+    replay = Replay()
+    assert Streams(replay.forwarder.handle, {}, replay.counters).ready(ASKED) is None
+
+
+# Where to listen
+
+
+PRESENT = {
+    "lo": ["127.0.0.1", "::1"],
+    "eth0": ["10.0.0.5", "2001:db8::5"],
+    "eth1": ["192.168.1.5"],
+    "veth12": ["172.16.0.1"],
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, None),
+        ({"listen_addresses": ("0.0.0.0",)}, None),
+        ({"listen_addresses": ("::", "10.0.0.5")}, None),
+        ({"listen_addresses": ("10.0.0.5",)}, ["10.0.0.5"]),
+        ({"listen_addresses": ("10.0.0.5", "10.0.0.5", "::1")}, ["10.0.0.5", "::1"]),
+        ({"interfaces": ("eth1",)}, ["127.0.0.1", "::1", "192.168.1.5"]),
+        ({"interfaces": ("eth*",)}, ["127.0.0.1", "::1", "10.0.0.5", "2001:db8::5", "192.168.1.5"]),
+        ({"interfaces": ("eth1",), "except_interfaces": ("lo",)}, ["192.168.1.5"]),
+        ({"interfaces": ("gone0",)}, ["127.0.0.1", "::1"]),
+        (
+            {"except_interfaces": ("eth0", "veth*")},
+            ["127.0.0.1", "::1", "192.168.1.5"],
+        ),
+        ({"interfaces": ("eth1",), "listen_addresses": ("10.9.9.9",)},
+         ["10.9.9.9", "127.0.0.1", "::1", "192.168.1.5"]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_which_addresses_options_mean(
+    options: dict[str, tuple[str, ...]], expected: list[str] | None
+) -> None:
+    assert interfaces.wanted(Options(**options), PRESENT) == expected  # type: ignore[arg-type]
+
+
+def test_the_machines_own_interfaces() -> None:
+    found = interfaces.wanted(Options(interfaces=("lo",)))
+    assert found is not None
+    assert "127.0.0.1" in found
