@@ -123,7 +123,7 @@ class Datagrams:
         """Return what stands in front of the reactor's own log lines."""
         return "datagrams"
 
-    def doRead(self) -> None:  # noqa: N802
+    def doRead(self) -> None:
         """Read one datagram from each socket that has any; the others wait for the next turn."""
         now = self._clock()
         lines = self._lines
@@ -145,7 +145,7 @@ class Datagrams:
                 if line.retired and not line.pending:
                     self.close(line)
 
-    def connectionLost(self, reason: object) -> None:  # noqa: N802
+    def connectionLost(self, reason: object) -> None:
         """Close everything: the reactor has ended."""
         self.close_all()
 

@@ -29,7 +29,7 @@ class Question:
         self.rd = rd
 
     def query(self, octets: bytes, edns_size: int | None) -> bytes:
-        """Return a query behind its ID; octets: the question section, edns_size: None for no OPT."""
+        """Return a query behind its ID, about a question section; edns_size None: without OPT."""
         flags = (_RD if self.rd else 0) | (_CD if self.cd else 0)
         if edns_size is None:
             return struct.pack(">HHHHH", flags, 1, 0, 0, 0) + octets

@@ -100,7 +100,7 @@ class Stream(Protocol):
         if query_id in self.pending and self.pending[query_id][0] is attempt:
             del self.pending[query_id]
 
-    def connectionMade(self) -> None:  # noqa: N802
+    def connectionMade(self) -> None:
         """Send what has been waiting for it, or begin with TLS."""
         self.transport.setTcpNoDelay(True)
         if self._channel:
@@ -118,7 +118,7 @@ class Stream(Protocol):
             octets = self._channel.outgoing()
         self.transport.write(octets)
 
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+    def dataReceived(self, data: bytes) -> None:
         """Take in what the server says."""
         if self._reason:
             return
@@ -195,7 +195,7 @@ class Stream(Protocol):
         else:
             self._connector.disconnect()
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Part with what still waits."""
         self.ended(_text(reason))
 
@@ -232,10 +232,10 @@ class _Call(ClientFactory):
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
-    def buildProtocol(self, addr: IAddress | None) -> Stream:  # noqa: N802
+    def buildProtocol(self, addr: IAddress | None) -> Stream:
         return self._stream
 
-    def clientConnectionFailed(self, connector: object, reason: Failure) -> None:  # noqa: N802
+    def clientConnectionFailed(self, connector: object, reason: Failure) -> None:
         self._stream.ended(_text(reason))
 
 

@@ -29,14 +29,15 @@ def begin(
     verbosity: int,
     packages: tuple[str, ...] = ("kubedns",),
     also: Callable[[LogEvent], None] | None = None,
+    out: Any = sys.stderr,
 ) -> None:
     """
-    Send all logging to standard error.
+    Send all logging to standard error, or to `out`, which has its write() and flush().
 
     verbosity: that of --v, 4 and more shows debugging. packages: ours, whose information is worth
     telling; of others only warnings are. also: hears of everything that is told.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(_Klog())
     level = logging.DEBUG if verbosity >= _DEBUG_LEVEL else logging.WARNING
     logging.basicConfig(level=level, handlers=[handler], force=True)
@@ -47,7 +48,7 @@ def begin(
         quiet = level < (LogLevel.info if ours else LogLevel.warn)
         return PredicateResult.no if quiet and verbosity < _DEBUG_LEVEL else PredicateResult.yes
 
-    lines: Any = FileLogObserver(sys.stderr, _klog)  # zope's interfaces do not type-check
+    lines: Any = FileLogObserver(out, _klog)  # zope's interfaces do not type-check
     predicates: Any = [wanted]
     observer: Any = FilteringLogObserver(lines, predicates)
     observers = [observer]

@@ -58,7 +58,7 @@ class Clock:
     def seconds(self) -> float:
         return self.now
 
-    def callLater(self, delay: float, call: Callable[[], None]) -> Call:  # noqa: N802
+    def callLater(self, delay: float, call: Callable[[], None]) -> Call:
         later = Call(self, self.now + delay, call)
         self.enter(later)
         return later

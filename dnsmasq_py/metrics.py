@@ -1,0 +1,208 @@
+"""
+Every metric of the forwarder, its name and its help text, in one place.
+
+All begin with `kubedns_forwarder_`, but those of the process, and are made from plain integers when
+somebody scrapes. Nothing is labelled by what a client or a server sent. Labels from the
+configuration, and counts by kind, are bounded: what is beyond is summed up as `other`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from dataclasses import dataclass
+from typing import Protocol
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from dnsmasq_py import upstreammetrics
+from dnsmasq_py.cache import Cache
+from dnsmasq_py.counters import Counters
+from dnsmasq_py.families import PREFIX, Sums, counter, gauge, histogram, rcode_text
+from dnsmasq_py.report import Tcp
+from dnsmasq_py.state import State
+from dnsmasq_py.upstreams import Upstreams
+
+
+class Sockets(Protocol):
+    """What is open towards servers (the dialer)."""
+
+    @property
+    def sockets(self) -> int: ...
+    @property
+    def connections(self) -> int: ...
+
+
+class Unlogged(Protocol):
+    """Lines that were not written, and why the last one was not."""
+
+    dropped: int
+    problem: str
+
+
+class Unasked(Protocol):
+    """Queries that were left out of the log."""
+
+    suppressed: int
+
+
+@dataclass(slots=True)
+class Parts:
+    """
+    What is measured.
+
+    failures: those remembered. in_flight: questions at servers. waiting: clients that wait for
+    them. limits: bounds by name. lines, query_log: None where there are none.
+    """
+
+    state: State
+    counters: Counters
+    cache: Cache
+    upstreams: Upstreams
+    sockets: Sockets
+    failures: Sized
+    in_flight: Callable[[], int]
+    waiting: Callable[[], int]
+    tcp: Callable[[], Tcp]
+    limits: Mapping[str, int]
+    lines: Unlogged | None = None
+    query_log: Unasked | None = None
+
+
+def exposition(parts: Parts) -> Callable[[], bytes]:
+    """Return what gives the text of /metrics."""
+    registry = CollectorRegistry(auto_describe=False)
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    registry.register(_Collected(parts))
+    return lambda: generate_latest(registry)
+
+
+class _Collected(Collector):
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def collect(self) -> Iterable[Metric]:
+        self._parts.cache.collect()
+        yield from _queries(self._parts.counters)
+        yield from _cache(self._parts)
+        yield from _load(self._parts)
+        yield from upstreammetrics.collect(self._parts.state, self._parts.upstreams)
+        yield from _configuration(self._parts.state)
+        yield from _log(self._parts)
+
+
+def _queries(counters: Counters) -> Iterator[Metric]:
+    queries = CounterMetricFamily(
+        PREFIX + "queries", "Queries answered.", labels=["protocol", "rcode"]
+    )
+    sums: dict[tuple[str, str], int] = {}
+    for (protocol, rcode), count in dict(counters.queries).items():
+        labels = protocol, rcode_text(rcode)
+        sums[labels] = sums.get(labels, 0) + count
+    for labels, count in sums.items():
+        queries.add_metric(labels, count)
+    yield queries
+    for name, text, udp, tcp in (
+        ("hits", "Queries answered with what was there.", counters.hits, counters.tcp_hits),
+        ("misses", "Queries that a server had to be asked for.", counters.misses,
+         counters.tcp_misses),
+    ):  # fmt: skip
+        family = CounterMetricFamily(PREFIX + name, text, labels=["protocol"])
+        family.add_metric(["udp"], udp)
+        family.add_metric(["tcp"], tcp)
+        yield family
+    for name, text, count in (
+        ("stale_answers", "Queries answered with what had expired.", counters.stale),
+        ("local_answers", "Queries answered from local data.", counters.local),
+        ("prefetches", "Answers refreshed before they expired.", counters.prefetched),
+        ("cache_insertions", "Answers put into the cache.", counters.insertions),
+        ("cache_evictions", "Answers that gave way before they expired.", counters.evictions),
+        ("exceptions", "Queries that met a fault of ours.", counters.exceptions),
+    ):
+        yield CounterMetricFamily(PREFIX + name, text, value=count)
+    for name, text, label, counts in (
+        ("dropped", "Queries not answered.", "reason", counters.dropped),
+        ("malformed", "Messages of clients that could not be read.", "kind", counters.malformed),
+        ("bad_replies", "Messages of servers that did not count.", "kind", counters.bad_replies),
+        ("limits_reached", "How often a limit, or 50 or 80 % of one, was reached.", "limit",
+         counters.limits),
+    ):  # fmt: skip
+        yield counter(name, text, label, counts)
+
+
+def _cache(parts: Parts) -> Iterator[Metric]:
+    cache = parts.cache
+    yield gauge("cache_entries", "Answers in the cache.", len(cache))
+    yield gauge("cache_max_entries", "Most answers in the cache (--cache-size).", cache.max_entries)
+    yield gauge(
+        "cache_ready_replies", "Replies that receivers send by themselves.", len(cache.ready)
+    )
+    yield gauge("cache_bytes", "Octets that the cache takes.", cache.octets)
+    yield gauge("cache_max_bytes", "Most octets that the cache may take.", cache.max_octets)
+    yield gauge("failures_remembered", "Questions not asked again for now.", len(parts.failures))
+
+
+def _load(parts: Parts) -> Iterator[Metric]:
+    tcp = parts.tcp()
+    yield gauge("in_flight", "Questions on their way to servers.", parts.in_flight())
+    yield gauge("waiting_clients", "Queries that wait for an answer.", parts.waiting())
+    yield gauge("tcp_connections", "Open TCP connections of clients.", tcp.open)
+    yield gauge("tcp_max_connections", "Most TCP connections of clients.", tcp.allowed)
+    yield gauge("upstream_sockets", "Open UDP sockets towards servers.", parts.sockets.sockets)
+    yield gauge(
+        "upstream_connections", "TCP and TLS connections to servers.", parts.sockets.connections
+    )
+    limits = GaugeMetricFamily(PREFIX + "limit", "Bounds.", labels=["limit"])
+    for name, most in parts.limits.items():
+        limits.add_metric([name], most)
+    yield limits
+    yield histogram("event_loop_lag_seconds", "How late the event loop was.", parts.state.lag)
+    yield gauge("draining", "1 while shutting down.", parts.state.draining)
+    yield gauge("listeners", "Open sockets for queries.", len(parts.state.listeners))
+
+
+def _configuration(state: State) -> Iterator[Metric]:
+    info = GaugeMetricFamily(
+        PREFIX + "config_info", "1 for the configuration in force.", labels=["version"]
+    )
+    info.add_metric([state.version], 1)
+    yield info
+    yield counter(
+        "config_errors", "Configurations with something bad, by key.", "key", state.problem_counts
+    )
+    bad = Sums("config_bad", "1 for a key whose last good value stays in force.", "key")
+    for key in state.problems:
+        bad.add(key, 1)
+    yield bad.gauge()
+    last = state.last_problem
+    yield gauge(
+        "config_last_error_timestamp_seconds", "When something bad was read last, 0 for never.",
+        0 if last is None else last.at,
+    )  # fmt: skip
+    described = GaugeMetricFamily(
+        PREFIX + "config_last_error_info", "1 for what was bad last; /status tells why.",
+        labels=["file", "key", "position"],
+    )  # fmt: skip
+    if last is not None:
+        described.add_metric([last.file, last.key, last.position], 1)
+    yield described
+
+
+def _log(parts: Parts) -> Iterator[Metric]:
+    if parts.lines is not None:
+        yield CounterMetricFamily(
+            PREFIX + "log_lines_dropped", "Log lines that could not be written.",
+            value=parts.lines.dropped,
+        )  # fmt: skip
+    if parts.query_log is not None:
+        yield CounterMetricFamily(
+            PREFIX + "log_queries_suppressed", "Queries left out of the log.",
+            value=parts.query_log.suppressed,
+        )  # fmt: skip
