@@ -178,7 +178,7 @@ class _Datagrams:
     def logPrefix(self) -> str:  # noqa: N802
         return "outside"
 
-    def doRead(self) -> None:  # noqa: N802
+    def doRead(self) -> None:
         try:
             message = self._socket.recv(_MAX_DATAGRAM)
         except BlockingIOError:
