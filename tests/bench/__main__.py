@@ -23,7 +23,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parse(argv)
     begun = time.monotonic()
     machine = describe()
-    plan = Plan(frozenset(options.only or GROUPS), options.quick, shlex.split(options.kubedns))
+    plan = Plan(
+        frozenset(options.only or GROUPS),
+        options.quick,
+        shlex.split(options.kubedns),
+        shlex.split(options.forwarder),
+    )
     with pinned(LOAD_CORES), tempfile.TemporaryDirectory(dir=_scratch_root()) as scratch:
         plan.run(Path(scratch))
     machine["seconds taken"] = f"{time.monotonic() - begun:.0f}"
@@ -41,9 +46,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller clusters")
     parser.add_argument("--only", action="append", choices=GROUPS, help="repeatable")
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON as well")
-    parser.add_argument(
-        "--kubedns", metavar="COMMAND", default="", help="start kubedns with this instead"
-    )
+    for name in ("kubedns", "forwarder"):
+        parser.add_argument(
+            f"--{name}", metavar="COMMAND", default="", help=f"start our {name} with this instead"
+        )
     return parser.parse_args(argv)
 
 

@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from tests.bench import dnsperf, query_cost, recovery, scale, startup, updates
+from tests.bench import dnsperf, forwarder_plan, query_cost, recovery, scale, startup, updates
 from tests.bench.bench import Bench, say
 from tests.bench.cluster import NEEDS, Cluster
 from tests.bench.figures import Figure
+from tests.bench.forwarder_systems import available, forwarders
 from tests.bench.objects import BenchService, fleet, of_ten
-from tests.bench.systems import UnavailableError, coredns, echo, kubedns
+from tests.bench.systems import System, UnavailableError, coredns, echo, kubedns
 from tests.realapi.controlplane import missing
 
-GROUPS = ("startup", "updates", "recovery", "query", "scale")
+_CLUSTER_GROUPS = ("updates", "recovery", "query", "scale")
+GROUPS = ("startup", *forwarder_plan.GROUPS, *_CLUSTER_GROUPS)
 
 T = TypeVar("T")
 _DEMO = Path(__file__).parent.parent.parent / "manifests" / "demo"
@@ -31,6 +33,7 @@ class Plan:
     groups: frozenset[str]
     quick: bool
     kubedns_command: Sequence[str] = ()
+    forwarder_command: Sequence[str] = ()
     figures: list[Figure] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -39,8 +42,23 @@ class Plan:
         ours = kubedns(scratch, self.kubedns_command)
         if "startup" in self.groups:
             self._take("startup", startup.measure(ours, _DEMO))
-        if not self.groups - {"startup"}:
+        if self.groups & {*forwarder_plan.GROUPS}:
+            self._forwarders(scratch)
+        if self.groups & {*_CLUSTER_GROUPS}:
+            self._cluster(scratch, ours)
+
+    def _forwarders(self, scratch: Path) -> None:
+        if reason := forwarder_plan.missing(self.groups):
+            self.left_out.append(f"all forwarders: {reason}")
             return
+        floor = self._available(lambda: echo(scratch))
+        found, reasons = available(forwarders(scratch, self.forwarder_command))
+        self.left_out += reasons
+        groups = forwarder_plan.measurements(self.groups, found, floor, scratch, quick=self.quick)
+        for name, measured in groups:
+            self._take(name, measured)
+
+    def _cluster(self, scratch: Path, ours: System) -> None:
         if absent := missing(NEEDS):
             self.left_out.append(f"all with an API server: no {', '.join(absent)}")
             return
@@ -94,13 +112,19 @@ class Plan:
         self.figures += scale.growth(sizes)
 
     def _take(self, group: str, measured: Iterable[Figure]) -> list[Figure]:
-        """Add the figures of one measurement; one that fails is left out and says why."""
+        """
+        Add the figures of one measurement, and return them if it came to its end.
+
+        Of one that fails only what it measured before is kept, and it says why.
+        """
+        figures: list[Figure] = []
         try:
-            figures = list(measured)
+            for figure in measured:
+                self.figures.append(figure)
+                figures.append(figure)
         except Exception as error:  # one group must not cost the others
             self._failed(group, error)
             return []
-        self.figures += figures
         return figures
 
     def _failed(self, group: str, error: Exception) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import time
 from collections.abc import Iterator
@@ -12,8 +11,9 @@ from pathlib import Path
 
 from tests.bench import dnsperf
 from tests.bench.bench import Bench, say
-from tests.bench.dnsperf import Load, Outcome
-from tests.bench.figures import Figure, Series
+from tests.bench.compare import compare
+from tests.bench.dnsperf import Load
+from tests.bench.figures import Figure
 from tests.bench.objects import BenchService
 from tests.bench.question import Question
 from tests.bench.systems import COREDNS, ECHO, Running
@@ -21,10 +21,6 @@ from tests.bench.systems import COREDNS, ECHO, Running
 _QUESTIONS = 2_000
 _GOALS = {COREDNS: 0.35, ECHO: 1.6}
 _START_S = 30.0
-
-
-class WrongError(Exception):
-    """A server lost questions or gave wrong answers: its figure would mean nothing."""
 
 
 def measure(bench: Bench, services: list[BenchService]) -> Iterator[Figure]:
@@ -46,36 +42,7 @@ def measure(bench: Bench, services: list[BenchService]) -> Iterator[Figure]:
         for title, this in loads.items():
             say(title)
             rounds, seconds = (3, 1.0) if bench.quick else (5, 2.0)
-            yield from _compare(title, running, this, rounds=rounds, seconds=seconds)
-
-
-def _compare(
-    title: str, running: list[Running], load: Load, *, rounds: int, seconds: float
-) -> Iterator[Figure]:
-    cost_us: dict[str, list[float]] = {one.name: [] for one in running}
-    rates: dict[str, list[float]] = {one.name: [] for one in running}
-    busy: dict[str, list[float]] = {one.name: [] for one in running}
-    for _, one in itertools.product(range(rounds), running):
-        before_s, since = one.process.cpu_s(), time.monotonic()
-        outcome = dnsperf.run(load, one.dns_port, seconds=seconds)
-        used_s = one.process.cpu_s() - before_s
-        _check(one, outcome)
-        cost_us[one.name].append(used_s / outcome.answered * 1e6)
-        rates[one.name].append(outcome.rate / 1000)
-        busy[one.name].append(used_s / (time.monotonic() - since))
-    note = ", ".join(f"{name} {max(shares):.0%}" for name, shares in busy.items())
-    yield Figure(
-        title,
-        "us",
-        [Series(name, values, _GOALS.get(name)) for name, values in cost_us.items()],
-        note=f"of its core each was using: {note}",
-    )
-    if load.rate is None:
-        yield Figure(
-            title.replace("CPU per query", "rate"),
-            "1,000 queries/s, more is better",
-            [Series(name, values) for name, values in rates.items()],
-        )
+            yield from compare(title, running, [this] * rounds, seconds=seconds, goals=_GOALS)
 
 
 def _answers(one: Running, services: list[BenchService]) -> None:
@@ -87,15 +54,6 @@ def _answers(one: Running, services: list[BenchService]) -> None:
         deadline = time.monotonic() + _START_S
         question.wait_for(service.answer, deadline=deadline, pause_s=0.01)
         question.close()
-
-
-def _check(one: Running, outcome: Outcome) -> None:
-    if not one.process.alive():
-        raise WrongError(f"{one.name} ended: {one.process.last_words()}")
-    if not outcome.answered or outcome.lost > outcome.answered / 100:
-        raise WrongError(f"{one.name} lost {outcome.lost} of {outcome.answered + outcome.lost}")
-    if outcome.not_noerror and one.name != ECHO:
-        raise WrongError(f"{one.name} gave {outcome.not_noerror} answers that were not NOERROR")
 
 
 def _question_file(scratch: Path, services: list[BenchService]) -> Path:

@@ -23,6 +23,9 @@ _HERE = Path(__file__).parent
 KUBEDNS = "kubedns"
 COREDNS = "CoreDNS"
 ECHO = "C echo"
+FORWARDER = "dnsmasq_py"
+OURS = frozenset({KUBEDNS, FORWARDER})
+"""The systems whose goals are bounds of what they take; the goals of all others are ratios."""
 
 _COREFILE = """\
 .:{dns} {{
@@ -45,13 +48,18 @@ class UnavailableError(Exception):
 
 @dataclass(slots=True)
 class Running:
-    """A started system: its process, its DNS port, its readiness port if it has one."""
+    """
+    A started system: its process, its DNS port, its readiness port if it has one.
+
+    per_connection: how many questions over one TCP connection it takes before it closes it.
+    """
 
     name: str
     process: Server
     dns_port: int
     ready_port: int | None = None
     ready_path: str = "/"
+    per_connection: int | None = None
 
     def ready(self) -> bool:
         """Ask once whether the system says that it is ready."""
@@ -79,9 +87,9 @@ class System:
     start: Callable[[Path], Running]
 
 
-def echo(scratch: Path) -> System:
+def compiled(source_name: str) -> Path:
     """
-    The C echo, compiled here.
+    Return the program that a C file of this folder becomes, compiled now if it is not yet.
 
     Raises:
         UnavailableError: there is no C compiler.
@@ -89,10 +97,22 @@ def echo(scratch: Path) -> System:
     compiler = shutil.which("cc")
     if compiler is None:
         raise UnavailableError("no C compiler (cc)")
-    source, binary = _HERE / "echo.c", CACHE / "bench-echo"
+    source = _HERE / source_name
+    binary = CACHE / f"bench-{source.stem}"
     if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
         CACHE.mkdir(parents=True, exist_ok=True)
         subprocess.run([compiler, "-O2", "-o", binary, source], check=True)
+    return binary
+
+
+def echo(scratch: Path) -> System:
+    """
+    The C echo, compiled here.
+
+    Raises:
+        UnavailableError: there is no C compiler.
+    """
+    binary = compiled("echo.c")
 
     def start(_: Path) -> Running:
         port = free_port()

@@ -53,4 +53,4 @@ def test_json_holds_every_round() -> None:
     """So that a reader can draw the spread."""
     figure = json.loads(json.dumps(as_json([_FIGURE])))[0]
     assert figure["series"][0]["values"] == [6.0, 9.0, 6.5]
-    assert figure["series"][1]["kubedns_ratio"] == 0.3
+    assert figure["series"][1]["ours_to_theirs"] == 0.3
