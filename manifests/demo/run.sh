@@ -1,19 +1,51 @@
 #!/usr/bin/env bash
-# Serve the demo cluster of this folder on unprivileged loopback ports; Ctrl-C ends it.
-#   run.sh BIN    BIN: the folder with the console scripts; DNS_PORT, HEALTHZ_PORT, STATUS_PORT: ports
+# Serve the demo cluster of this folder on unprivileged loopback ports: kube-dns, and in front of it
+# dnsmasq-nanny, as in the pod. Ctrl-C ends both; when one ends, so does the other.
+#   run.sh BIN    BIN: the folder with the console scripts
+# From the environment:
+#   DNS_PORT, HEALTHZ_PORT, STATUS_PORT     ports of kube-dns
+#   DNSMASQ_PORT, ADMIN_PORT                ports of dnsmasq-nanny
+#   CONFIG_DIR     the folder that stands for the mounted ConfigMap; emptied at the start
+#   NAMESERVERS    its first upstreamNameservers, a JSON list; else /etc/resolv.conf is used
 set -euo pipefail
-bin=${1:?folder with the console scripts}; shift
+bin=${1:?folder with the console scripts}
 here=$(dirname "$0")
 dns=${DNS_PORT:-10053} healthz=${HEALTHZ_PORT:-8081} status=${STATUS_PORT:-10057}
+dnsmasq=${DNSMASQ_PORT:-1053} admin=${ADMIN_PORT:-10056}
+config=${CONFIG_DIR:-$(dirname "$bin")/demo-config}
+mkdir -p "$config"
+rm -f "$config"/{stubDomains,upstreamNameservers,extensions,federations}
+[ -z "${NAMESERVERS:-}" ] || echo "$NAMESERVERS" >"$config/upstreamNameservers"
 cat <<TXT
 The demo cluster of $here; its services change when its files do. Try, in another terminal:
 
-  dig @127.0.0.1 -p $dns web.shop.svc.cluster.local
-  dig @127.0.0.1 -p $dns _mysql._tcp.stock.shop.svc.cluster.local SRV
-  dig @127.0.0.1 -p $dns -x 10.244.1.10
+  dig @127.0.0.1 -p $dnsmasq web.shop.svc.cluster.local
+  dig @127.0.0.1 -p $dnsmasq _mysql._tcp.stock.shop.svc.cluster.local SRV
+  dig @127.0.0.1 -p $dnsmasq -x 10.244.1.10
+  dig @127.0.0.1 -p $dnsmasq example.com
+  dig @127.0.0.1 -p $dnsmasq hits.bind CH TXT
 
-and http://127.0.0.1:$status/status for what kubedns knows.
+The folder $config is its ConfigMap; a stub domain, live:
+
+  echo '{"acme.local": ["192.0.2.53"]}' > $config/stubDomains
+
+kube-dns answers on port $dns; what both know: http://127.0.0.1:$status/status and
+http://127.0.0.1:$admin/status.
 
 TXT
-exec "$bin/kube-dns" --objects "$here" --dns-bind-address 127.0.0.1 --dns-port "$dns" \
-  --healthz-port "$healthz" --status-address "127.0.0.1:$status" --lame-duck 0s "$@"
+
+# Each in a process group of its own: Ctrl-C reaches this script alone, which ends them in order.
+set -m
+trap 'exit 0' INT TERM HUP
+trap 'trap - EXIT; kill $(jobs -p) 2>/dev/null; wait' EXIT
+
+"$bin/kube-dns" --objects "$here" --config-dir "$config" \
+  --dns-bind-address 127.0.0.1 --dns-port "$dns" \
+  --healthz-port "$healthz" --status-address "127.0.0.1:$status" --lame-duck 0s &
+"$bin/dnsmasq-nanny" -configDir "$config" -kubednsServer "127.0.0.1:$dns" \
+  --admin-address "127.0.0.1:$admin" --drain 0s -- \
+  -k --conf-file= --no-hosts --log-facility=- --cache-size=1000 --dns-loop-detect \
+  --listen-address=127.0.0.1 --port="$dnsmasq" \
+  --server="/cluster.local/127.0.0.1#$dns" --server="/in-addr.arpa/127.0.0.1#$dns" \
+  --server="/ip6.arpa/127.0.0.1#$dns" &
+wait -n

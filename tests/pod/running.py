@@ -1,6 +1,7 @@
-"""kubedns as a process: started, asked, stopped."""
+"""kubedns as a process, and both processes as `make run` starts them: started, asked, stopped."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -121,13 +122,8 @@ class Running:
 
     def dig(self, *args: str, server: str = "", program: str = "dig") -> str:
         """Ask with dig or kdig (RD=0) and return what it prints."""
-        command = [
-            *self.inside, program, f"@{server or self.host}", "-p", str(self.dns_port),
-            "+norecurse", "+time=5", "+tries=1" if program == "dig" else "+retry=0", *args,
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        command = [*self.inside, program, f"@{server or self.host}", "-p", str(self.dns_port)]
+        return _dig([*command, "+norecurse"], *args)
 
     def short(self, *args: str, **rest: str) -> list[str]:
         """Ask with dig and return the data of the answers, sorted."""
@@ -144,6 +140,84 @@ class Running:
         made = socket.create_connection((self.host, self.dns_port), timeout=20)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
+
+
+class MadeRun:
+    """
+    Both processes, as `make run` starts them, on free ports.
+
+    nameservers: of its ConfigMap at first; nothing else outside is ever asked. folder: for the log
+    and the ConfigMap.
+    """
+
+    def __init__(self, folder: Path, nameservers: Sequence[str] = (NOBODY,)) -> None:
+        self.log = folder / "log"
+        self.config = folder / "config"
+        names = ("DNS_PORT", "STATUS_PORT", "DNSMASQ_PORT", "ADMIN_PORT")
+        ports = {name: free_port() for name in names}
+        self.dns_port, self.dnsmasq_port = ports["DNS_PORT"], ports["DNSMASQ_PORT"]
+        self.status_port, self.admin_port = ports["STATUS_PORT"], ports["ADMIN_PORT"]
+        environment = {name: str(port) for name, port in ports.items()} | {
+            "HEALTHZ_PORT": "0",
+            "CONFIG_DIR": str(self.config),
+            "NAMESERVERS": json.dumps(list(nameservers)),
+        }
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [DEMO / "run.sh", Path(sys.executable).parent],
+                cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def __enter__(self) -> "MadeRun":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+
+    def ready(self) -> "MadeRun":
+        """Wait until the forwarder has what kubedns has."""
+        until(lambda: self.process.poll() is not None or self._met(), "not at work")
+        assert self.process.poll() is None, self.text()
+        until(lambda: self.short("kubernetes.default.svc.cluster.local"), "no answer")
+        return self
+
+    def _met(self) -> bool:
+        return bool(re.search(r"cluster server \S+: kube-dns-py", self.text()))
+
+    def children(self) -> dict[str, psutil.Process]:
+        """Return the two processes by the name of their command."""
+        return {
+            Path(each.cmdline()[1]).name: each
+            for each in psutil.Process(self.process.pid).children()
+        }
+
+    def metrics(self, port: int) -> str:
+        """Return the metrics that are served on a port."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
+            said: bytes = reply.read()
+        return said.decode()
+
+    def text(self) -> str:
+        """Return what both wrote so far."""
+        return self.log.read_text(errors="surrogateescape")
+
+    def dig(self, *args: str, program: str = "dig") -> str:
+        """Ask the forwarder with dig or kdig and return what it prints."""
+        return _dig([program, "@127.0.0.1", "-p", str(self.dnsmasq_port)], *args)
+
+    def short(self, *args: str, **rest: str) -> list[str]:
+        """Ask the forwarder and return the data of the answers, sorted."""
+        return sorted(self.dig("+short", *args, **rest).splitlines())
+
+
+def _dig(command: Sequence[str], *args: str) -> str:
+    patience = ["+time=5", "+retry=0" if "kdig" in command else "+tries=1"]
+    done = subprocess.run([*command, *patience, *args], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def framed(*messages: bytes) -> bytes:

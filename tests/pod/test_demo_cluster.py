@@ -1,12 +1,19 @@
-"""Every kind of record of the demo cluster, asked with dig and kdig over UDP and TCP."""
+"""
+Every kind of record of the demo cluster, asked with dig and kdig over UDP and TCP.
+
+Of kubedns itself, and of the forwarder that `make run` puts in front of it.
+"""
 
 import json
 import re
 import shutil
+import signal
+from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.pod.running import Running, control_octets
+from tests.pod.running import MadeRun, Running, control_octets, until
 
 N = "shop.svc.cluster.local"
 QUESTIONS = [
@@ -46,6 +53,26 @@ def test_a_record(
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed")
     assert demo.short(*question.split(), transport, program=program) == answer
+
+
+THROUGH_THE_FORWARDER = [
+    (question, ["192.0.2.80", *answer] if "payments" in question else answer)
+    for question, answer in QUESTIONS
+]
+
+
+@pytest.mark.parametrize("transport", ["+notcp", "+tcp"])
+@pytest.mark.parametrize(
+    ("question", "answer"), THROUGH_THE_FORWARDER, ids=[q for q, _ in QUESTIONS]
+)
+def test_a_record_through_the_forwarder(
+    made_run: MadeRun, transport: str, question: str, answer: list[str]
+) -> None:
+    """The same, and again from its cache; an alias that leads outside is completed."""
+    if shutil.which("dig") is None:
+        pytest.skip("dig is not installed")
+    for _ in range(2):
+        assert made_run.short(*question.split(), transport) == answer
 
 
 @pytest.mark.parametrize("program", ["dig", "kdig"])
@@ -106,3 +133,36 @@ def test_the_log_is_fit_for_a_terminal(demo: Running) -> None:
     """Whatever was asked."""
     demo.dig("a\\010b\\027[31m.example.com", "+tcp")
     assert control_octets(demo.text()) == []
+
+
+def test_make_run_ends_with_ctrl_c(tmp_path: Path) -> None:
+    """Both processes end in good order, and their ports are free again."""
+    for _ in range(2):
+        with MadeRun(tmp_path) as running:
+            children = running.ready().children()
+            assert sorted(children) == ["dnsmasq-nanny", "kube-dns"]
+            running.process.send_signal(signal.SIGINT)
+            assert running.process.wait(20) == 0
+            assert not any(map(psutil.Process.is_running, children.values()))
+            assert running.text().count("stopped") == 2
+            assert "Traceback" not in running.text()
+
+
+@pytest.mark.parametrize("name", ["dnsmasq-nanny", "kube-dns"])
+def test_make_run_ends_when_one_of_both_dies(tmp_path: Path, name: str) -> None:
+    """With the status of the one that died; the other one ends in good order."""
+    with MadeRun(tmp_path) as running:
+        children = running.ready().children()
+        children[name].kill()
+        assert running.process.wait(20) == 128 + signal.SIGKILL
+        assert not any(map(psutil.Process.is_running, children.values()))
+
+
+def test_make_run_starts_with_the_configuration_that_it_was_told(tmp_path: Path) -> None:
+    """What is left of the last time is gone, and nothing but the demo's resolver is asked."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "stubDomains").write_text("{")
+    with MadeRun(tmp_path) as running:
+        running.ready()
+        assert [path.name for path in running.config.iterdir()] == ["upstreamNameservers"]
+        until(lambda: running.text().count("1 upstream nameservers") == 2, "not read by both")
