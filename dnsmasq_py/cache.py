@@ -7,16 +7,17 @@ exact queries (stored.py) for receiver threads; a question gets there with its s
 what is asked once costs its entry alone.
 
 Eviction is second chance: entries stand in a queue in the order they came; the one at its head
-goes, unless it was used since it was last looked at: then its uses are forgotten and it goes back
-to the end. A scan of names that are asked once pushes out only its like.
+goes, unless it was used since it was last looked at, in whatever form: then its uses are forgotten
+and it goes back to the end. A scan of names that are asked once pushes out only its like.
 
 Threads: receivers read `ready`, age what they find there and count its uses. All else belongs to
 the reactor's thread. Expired entries stay for `stale_s`, for times when nobody can be asked.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
+from math import inf
 
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.stored import Ready, Stored
@@ -29,6 +30,8 @@ _READY_COST = 500  # a ready reply beside its turns
 _MAX_FORMS = 8  # ready replies of one answer: clients choose the EDNS size that they write
 _MAX_SPARED = 64  # entries that get their second chance for one that comes
 _SWEEP_PARTS = 60  # calls of `sweep` for one look at everything
+_MANY_READY = 4096  # up to so many are summed up in less than a millisecond or two
+_COLLECT_S = 0.2
 
 
 class Cache:
@@ -51,6 +54,7 @@ class Cache:
         self._counters = counters
         self._queue: deque[bytes] = deque()
         self._sweep: Iterator[list[bytes]] = iter(())
+        self._collected = -inf
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -66,8 +70,8 @@ class Cache:
             self._make_room(now, entries=1, octets=cost)
             self._queue.append(key)
         else:  # it keeps its place in the queue
-            stored.used = old.used
             self._forget(key, old)
+            stored.used = old.used
         self.entries[key] = stored
         self.octets += cost
         if old is not None:
@@ -104,6 +108,12 @@ class Cache:
         if stored is not None:
             self._forget(key, stored)
 
+    def drop_where(self, is_wrong: Callable[[bytes, Stored], bool]) -> None:
+        """Forget the answers of which that is true, called with key and answer."""
+        wrong = [(key, stored) for key, stored in self.entries.items() if is_wrong(key, stored)]
+        for key, stored in wrong:
+            self._forget(key, stored)
+
     def clear(self) -> None:
         """Forget all."""
         for key in list(self.entries):
@@ -130,8 +140,16 @@ class Cache:
             if stored is not None and now >= stored.expires + self.stale_s:
                 self._forget(key, stored)
 
-    def collect(self) -> None:
-        """Add the uses of ready replies to the counters; before they are read."""
+    def collect(self, now: float | None = None) -> None:
+        """
+        Add the uses of ready replies to the counters; before they are read.
+
+        now: for those who may ask often: of many replies, uses of the last 0.2 s are left out.
+        """
+        if now is not None and len(self.ready) > _MANY_READY:
+            if now - self._collected < _COLLECT_S:
+                return
+            self._collected = now
         for ready in list(self.ready.values()):
             self._count(ready)
 
@@ -159,6 +177,8 @@ class Cache:
             stored = self.entries.get(key)
             if stored is None:
                 continue
+            for ready in stored.forms or ():
+                self._count(ready)
             alive = now < stored.expires
             if alive and stored.used and spared < _MAX_SPARED:
                 stored.used = 0
@@ -186,8 +206,14 @@ class Cache:
         uses = now - ready.seen
         if uses:
             ready.seen = now
+            ready.stored.used += uses
             self._counters.hits += uses
             self._counters.queries["udp", ready.stored.rcode] += uses
+
+
+def name_of(key: bytes) -> bytes:
+    """Return the folded name of a question by its key."""
+    return key[:-5]
 
 
 def _cost(key: bytes, stored: Stored) -> int:

@@ -2,9 +2,12 @@
 The names of class CHAOS, in which dnsmasq tells its statistics: hits.bind and the like.
 
 The sidecar asks for five of them, and wants exactly one record with one string that is a number.
+They are for the cluster alone (`is_allowed`): a small query brings all servers that there are.
 """
 
+import ipaddress
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from kubedns.wire import name as names
@@ -80,6 +83,32 @@ class Chaos:
         if folded == _SERVERS:
             return _summed(self._statistics().servers)
         return (self._fixed[folded],) if folded in self._fixed else None
+
+
+_ALLOWED = tuple(
+    map(
+        ipaddress.ip_network,
+        ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
+         "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10"),
+    )
+)  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def is_allowed(address: str) -> bool:
+    """
+    Tell whether a client may be told these: it is this machine or has a private address.
+
+    That is loopback, RFC 1918, RFC 6598 (100.64.0.0/10), RFC 4193 (fc00::/7), link-local. What is
+    no address is not allowed.
+    """
+    try:
+        client = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(client, ipaddress.IPv6Address):
+        client = client.ipv4_mapped or client
+    return any(client in network for network in _ALLOWED)
 
 
 def _summed(servers: Sequence[tuple[str, int, int]]) -> Sequence[str]:

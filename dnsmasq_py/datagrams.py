@@ -24,9 +24,10 @@ from zope.interface import implementer
 from dnsmasq_py.attempt import Attempt
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.replies import UNEXPECTED, deliver, fail
+from kubedns.serve.receiver import TURN_S
 
 PATIENCE_S = 5.0  # nobody is interested in a reply that comes later
-_AT_ONCE = 64  # sockets read in one turn of the reactor
+_AT_ONCE = 64  # sockets looked at together
 
 
 class Line:
@@ -124,10 +125,22 @@ class Datagrams:
         return "datagrams"
 
     def doRead(self) -> None:
-        """Read one datagram from each socket that has any; the others wait for the next turn."""
+        """
+        Read one datagram from each socket that has any, and on while there are more.
+
+        For a turn at most, but as long a turn as new queries have: replies that pile up would
+        look like questions that nobody answers.
+        """
         now = self._clock()
+        until = now + TURN_S
+        while self._read_some(now) == _AT_ONCE and now < until:
+            now = self._clock()
+
+    def _read_some(self, now: float) -> int:
+        """Read one datagram from each of some sockets; return from how many."""
         lines = self._lines
-        for fd, _ in self._epoll.poll(0, _AT_ONCE):
+        readable = self._epoll.poll(0, _AT_ONCE)
+        for fd, _ in readable:
             line = lines.get(fd)
             if line is None:  # closed by what an earlier reply of this turn led to
                 continue
@@ -144,6 +157,7 @@ class Datagrams:
                 line.pending.pop(query_id, None)
                 if line.retired and not line.pending:
                     self.close(line)
+        return len(readable)
 
     def connectionLost(self, reason: object) -> None:
         """Close everything: the reactor has ended."""

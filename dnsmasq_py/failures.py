@@ -2,26 +2,39 @@
 What could not be resolved lately is not asked again at once (RFC 9520).
 
 A failure is remembered for 5 s, and each time that it repeats for twice as long, at most 5 minutes;
-one of the cluster's own server for 1 s at most. An answer ends it. Where a stale answer is there
-instead, the next try comes 30 s later (RFC 8767 section 5).
+one of the cluster's own server for 1 s at most. An answer ends it. Where nobody answered at all it
+says more of the servers than of the name: it is remembered for 10 s at most, and forgotten as soon
+as one of them has answered anything. Where a stale answer is there instead, the next try comes 30 s
+later (RFC 8767 section 5).
 """
 
 from dnsmasq_py.limits import Failed
+from dnsmasq_py.upstreams import Group
 
 FIRST_S = 5.0
 MOST_S = 300.0
+MOST_SILENT_S = 10.0
 CLUSTER_S = 1.0
 STALE_REFRESH_S = 30.0
+_TRYING_S = 5.0  # that the next try may take before it counts as a failure in a row
 _MAX_KEPT = 10_000
+_UNREACHABLE = (22, 23)  # extended errors: silence, and what the network says
 
 
 class _Remembered:
-    __slots__ = ("failed", "for_s", "until")
+    __slots__ = ("failed", "for_s", "group", "since", "until")
 
-    def __init__(self, failed: Failed, for_s: float, until: float) -> None:
+    def __init__(self, failed: Failed, for_s: float, now: float, group: Group | None) -> None:
         self.failed = failed
         self.for_s = for_s
-        self.until = until
+        self.since = now
+        self.until = now + for_s
+        self.group = group  # the servers that were silent
+
+    def is_over(self) -> bool:
+        """Tell whether one of the servers has answered something since."""
+        group = self.group
+        return group is not None and any(u.last_ok > self.since for u in group.upstreams)
 
 
 class Failures:
@@ -36,22 +49,34 @@ class Failures:
     def find(self, key: bytes, now: float) -> Failed | None:
         """Return the failure that is not to be tried again yet."""
         kept = self._kept.get(key)
-        return kept.failed if kept is not None and now < kept.until else None
+        if kept is None or now >= kept.until or kept.is_over():
+            return None
+        return kept.failed
 
-    def add(self, key: bytes, failed: Failed, now: float, *, cluster: bool, stale: bool) -> None:
-        """Remember one; stale: there is an answer to give instead."""
+    def add(
+        self,
+        key: bytes,
+        failed: Failed,
+        now: float,
+        group: Group | None,
+        *,
+        cluster: bool,
+        stale: bool,
+    ) -> None:
+        """Remember one; group: who was asked; stale: there is an answer to give instead."""
         before = self._kept.pop(key, None)
+        silent = failed.error[0] in _UNREACHABLE
         if cluster:
             for_s = CLUSTER_S
         elif stale:
             for_s = STALE_REFRESH_S
-        elif before is not None and now < before.until + before.for_s:
-            for_s = min(2 * before.for_s, MOST_S)
+        elif before is not None and now < before.until + before.for_s + _TRYING_S:
+            for_s = min(2 * before.for_s, MOST_SILENT_S if silent else MOST_S)
         else:
             for_s = FIRST_S
         if len(self._kept) >= _MAX_KEPT:
             del self._kept[next(iter(self._kept))]
-        self._kept[key] = _Remembered(failed, for_s, now + for_s)
+        self._kept[key] = _Remembered(failed, for_s, now, group if silent else None)
 
     def end(self, key: bytes) -> None:
         """Forget one: there was an answer."""
@@ -62,7 +87,9 @@ class Failures:
         self._kept.clear()
 
     def sweep(self, now: float) -> None:
-        """Drop those that are over, repeats included; about once a minute."""
-        old = [key for key, kept in self._kept.items() if now >= kept.until + kept.for_s]
+        """Drop those whose repeat would count as a first one."""
+        old = [
+            key for key, kept in self._kept.items() if now >= kept.until + kept.for_s + _TRYING_S
+        ]
         for key in old:
             del self._kept[key]

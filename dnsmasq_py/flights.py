@@ -1,5 +1,6 @@
 """Questions on their way: each once, and so many: the oldest makes room for the newest."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dnsmasq_py.counters import Counters
@@ -34,6 +35,14 @@ class Flights:
         """Return what is already being resolved."""
         return self._by_key.get(key)
 
+    def begin(self, resolution: "Resolution") -> None:
+        """Take one in that asks nobody itself."""
+        self._by_key[resolution.key] = resolution
+
+    def keep_apart(self, stays: "Callable[[Resolution], bool]") -> None:
+        """Let nobody join the others any more; they go on for those who wait already."""
+        self._by_key = {key: each for key, each in self._by_key.items() if stays(each)}
+
     def start(self, resolution: "Resolution", group: Group, now: float) -> None:
         """Take one in that goes to a group; where there are too many, the oldest is given up."""
         self._by_key[resolution.key] = resolution
@@ -58,10 +67,6 @@ class Flights:
         self.leave(resolution, resolution.route.group)
         if self._by_key.get(resolution.key) is resolution:
             del self._by_key[resolution.key]
-
-    def all(self) -> "list[Resolution]":
-        """Return everything that is being resolved, the oldest first."""
-        return list(self._by_key.values())
 
     def _shed(self, oldest: "Resolution", limit: str, most: int, now: float) -> None:
         self._counters.limits[limit] += 1

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dnsmasq_py import chaos
 from dnsmasq_py.agenda import Agenda
 from dnsmasq_py.answering import Answering, Client
 from dnsmasq_py.attempt import Dialer
@@ -18,6 +19,7 @@ from dnsmasq_py.cache import Cache
 from dnsmasq_py.chaos import Chaos
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.failures import Failures
+from dnsmasq_py.filters import FILTERED
 from dnsmasq_py.flights import EDE_NOT_READY, Flights
 from dnsmasq_py.limits import Crowd, Failed
 from dnsmasq_py.local import LocalAnswer, LocalData
@@ -60,7 +62,7 @@ class Forwarder:
         dialer: Dialer,
         agenda: Agenda,
         counters: Counters,
-        chaos: Chaos,
+        statistics: Chaos,
         local: LocalData,
         *,
         later: Callable[..., Any],
@@ -83,11 +85,11 @@ class Forwarder:
         self.answering = Answering(counters, options.max_ttl_s, log)
         self.cluster_is_ours = False
         self.probe_seen: Callable[[bytes], bool] = lambda _: False
-        self.last_query = clock()
-        self._chaos = chaos
+        self._chaos = statistics
         self._later = later
         self._epoch = 1
         self._trusted = frozenset(options.trusted)
+        self._asks_ad = options.proxy_dnssec or bool(options.trusted)
 
     def configure(self, routes: Routes) -> None:
         """
@@ -100,6 +102,7 @@ class Forwarder:
         self._epoch += 1
         self.failures.clear()
         self.cache.clear_ready()
+        self.flights.keep_apart(lambda each: self._goes_to(each.name, each.route))
 
     # Queries
 
@@ -107,26 +110,35 @@ class Forwarder:
         self, message: bytes, sender: Any, send: Callable[[bytes], Any], *, tcp: bool = False
     ) -> None:
         """Answer a message, now or later; sender: the client's socket address."""
+        if not sender[1]:  # nobody could be answered there
+            self.counters.dropped["source port 0"] += 1
+            return
         try:
             query = question.read(message)
         except WireError as error:
             self.counters.malformed[_kind(error)] += 1
             self.answering.refuse_message(message, error, sender, send, tcp=tcp)
             return
-        now = self.last_query = self.clock()
+        now = self.clock()
         client = Client(query, sender, send, tcp=tcp)
         log = self.answering.log
         if log is not None:
             client.asked = log.query(query.qtype, query.qname, client.address, sender[1])
         if query.qclass != rr.IN:
-            self._count(client, hit=True)
-            rcode, answer = self._chaos.answer(query)
-            found = LocalAnswer(rcode, tuple(answer), authoritative=bool(answer))
-            self.answering.give_local(client, found)
+            self._other_class(client, query)
         elif query.qtype in (rr.AXFR, rr.IXFR):
             self._refuse(client, "no zone transfers here")
         else:
             self._in_class(message, client, query, now)
+
+    def _other_class(self, client: Client, query: Query) -> None:
+        if not chaos.is_allowed(client.address):
+            self._refuse(client, "for the cluster's own networks alone")
+            return
+        self._count(client, hit=True)
+        rcode, answer = self._chaos.answer(query)
+        found = LocalAnswer(rcode, tuple(answer), authoritative=bool(answer))
+        self.answering.give_local(client, found)
 
     def _in_class(self, message: bytes, client: Client, query: Query, now: float) -> None:
         local = self.local.answer(query.folded, query.qtype)
@@ -134,21 +146,28 @@ class Forwarder:
             self._count(client, hit=True)
             self.answering.give_local(client, local)
             return
-        do = query.edns is not None and query.edns.do
-        cd = bool(query.flags & 0x10)
-        key = query.folded + query.octets[-4:] + bytes((do | cd << 1,))
+        asked = _asked(query)
+        key = asked.key
         stored = self.cache.entries.get(key)
         if stored is not None and not self._is_current(key, stored, query.folded):
             stored = None
         if stored is not None and now < stored.dies():
             self._hit(message, client, stored, now)
         elif not query.rd:
-            self._refuse(client, "not known here, and RD=0")
+            self._answer_without_asking(client, asked)
         else:
             if stored is not None and now >= stored.expires + self.cache.stale_s:
                 stored = None
-            asked = Question(query.octets, query.folded, query.qtype, do=do, cd=cd, rd=True)
             self._miss(client, key, asked, local, stored, now)
+
+    def _answer_without_asking(self, client: Client, asked: Question) -> None:
+        """Reply to a query with RD=0 that the cache has nothing for."""
+        found = self._where(asked)
+        if isinstance(found, LocalAnswer) and found.rcode in (rr.NOERROR, rr.NXDOMAIN):
+            self._count(client, hit=True)
+            self.answering.give_local(client, found)
+        else:
+            self._refuse(client, "not known here, and RD=0")
 
     def _hit(self, message: bytes, client: Client, stored: Stored, now: float) -> None:
         if stored.used and self.answering.log is None and not client.tcp:
@@ -202,30 +221,40 @@ class Forwarder:
             self._give_failure(client, failed, stale, found)
             return
         resolution = self._new(key, asked, found, now)
-        if stale is not None and self.options.use_stale_cache_s is not None:
-            self._count(client, hit=True)  # as dnsmasq: stale at once, then asked
+        if stale is not None and self._is_stale_enough(found):
+            self._count(client, hit=True)
             self._give_stale(client, stale, found)
             resolution.background = True
         elif self._wait(client, resolution, now):
             self._count(client, hit=False)
             resolution.stale = stale
-            if stale is not None and not found.cluster:
+            if stale is not None:
                 resolution.offer_stale(now)
         else:
             return
         resolution.ask(now)
 
+    def _is_stale_enough(self, route: Route) -> bool:
+        """
+        Tell whether an old answer is given before anybody is asked.
+
+        As dnsmasq does with --use-stale-cache; and while the cluster's server is known to be away.
+        """
+        if self.options.use_stale_cache_s is not None:
+            return True
+        group = route.group
+        return route.cluster and group is not None and all(u.consec_loss for u in group.upstreams)
+
     def _join(
         self, client: Client, resolution: Resolution, stale: Stored | None, now: float
     ) -> None:
         """Let a client wait for what is being resolved, or give him what others got meanwhile."""
-        at_once = resolution.is_late or self.options.use_stale_cache_s is not None
+        at_once = resolution.is_late or self._is_stale_enough(resolution.route)
         if stale is not None and at_once:
             self._give_stale(client, stale, resolution.route)
         elif self._wait(client, resolution, now) and stale is not None and not resolution.stale:
             resolution.stale = stale  # began as a refresh, or under another configuration
-            if not resolution.route.cluster:
-                resolution.offer_stale(now)
+            resolution.offer_stale(now)
 
     def _no_such_name(self, key: bytes, asked: Question, now: float) -> Stored | None:
         """Return what another type's question found out: NXDOMAIN is for all (RFC 2308 5)."""
@@ -246,6 +275,7 @@ class Forwarder:
 
     def _new(self, key: bytes, asked: Question, route: Route, now: float) -> Resolution:
         asked.rd = not (route.cluster and self.cluster_is_ours)
+        asked.ad = self._asks_ad
         return Resolution(self, key, asked, route, now + self.options.client_deadline_s)
 
     def _wait(self, client: Client, resolution: Resolution, now: float) -> bool:
@@ -326,18 +356,18 @@ class Forwarder:
 
     def _refresh(self, query: Query, stored: Stored) -> None:
         """Ask anew for an answer that is there, in the background (RFC 8767 calls it prefetch)."""
-        stored.refreshing = True
         now = self.clock()
-        do = query.edns is not None and query.edns.do
-        cd = bool(query.flags & 0x10)
-        key = query.folded + query.octets[-4:] + bytes((do | cd << 1,))
-        if stored.ttl < _LEAST_PREFETCHED_S or self.agenda.is_lagging(now):
-            return
-        if self.flights.find(key) is not None or self.failures.find(key, now) is not None:
-            return
-        asked = Question(query.octets, query.folded, query.qtype, do=do, cd=cd, rd=True)
+        asked = _asked(query)
+        key = asked.key
         route = self._where(asked)
-        if isinstance(route, Route):
+        stored.refreshing = (
+            isinstance(route, Route)
+            and stored.ttl >= _LEAST_PREFETCHED_S
+            and not self.agenda.is_lagging(now)
+            and self.flights.find(key) is None
+            and self.failures.find(key, now) is None
+        )
+        if stored.refreshing and isinstance(route, Route):
             self.counters.prefetched += 1
             resolution = self._new(key, asked, route, now)
             resolution.background = True
@@ -352,7 +382,7 @@ class Forwarder:
 
     def resolve_for(self, parent: Resolution, asked: Question, now: float) -> None:
         """Resolve what a chain leads to, and tell it."""
-        key = asked.folded + asked.octets[-4:] + bytes((asked.do | asked.cd << 1,))
+        key = asked.key
         found = self._resolved(key, asked, parent, now)
         if isinstance(found, Resolution):
             parent.wait_for(found)
@@ -415,8 +445,15 @@ class Forwarder:
             return
         stale = resolution.stale if _lets_stale(outcome) else None
         if outcome.error[0] != EDE_NOT_READY:  # too much to do just now says nothing of the name
-            key, cluster = resolution.key, resolution.route.cluster
-            self.failures.add(key, outcome, now, cluster=cluster, stale=stale is not None)
+            route = resolution.route
+            self.failures.add(
+                resolution.key,
+                outcome,
+                now,
+                route.group,
+                cluster=route.cluster,
+                stale=stale is not None,
+            )
         for client in clients:
             if stale is not None:
                 self._give_stale(client, stale, resolution.route)
@@ -435,7 +472,7 @@ class Forwarder:
         options = self.options
         if stored.is_cut:
             return  # RFC 2181 section 9
-        negative = stored.is_negative
+        negative = stored.is_negative and stored.error is not FILTERED
         ttl = stored.ttl
         if negative:
             if options.no_negcache or self._is_clusters(stored):
@@ -464,6 +501,13 @@ class Forwarder:
         """
         routes = [stored.route, *(route for _, route in stored.chain)]
         return any(isinstance(route, Route) and route.cluster for route in routes)
+
+
+def _asked(query: Query) -> Question:
+    """Return what a client's query asks of servers."""
+    do = query.edns is not None and query.edns.do
+    cd = bool(query.flags & 0x10)
+    return Question(query.octets, query.folded, query.qtype, do=do, cd=cd, rd=True)
 
 
 def _lets_stale(failed: Failed) -> bool:

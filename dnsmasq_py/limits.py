@@ -1,14 +1,15 @@
 """
 How much at once: bounds of questions on their way, in all, for a group of servers, for a client.
 
-Nothing here is asked for a cache hit. A client gets its share only while the total is above half of
-its bound, and then the one with the most waits longest: behind a node's cache or address
-translation a whole node is one client (decisions.md).
+Nothing here is asked for a cache hit. While clients wait for less than half of the bound, each may
+wait as often as it likes; above that, one that has its share or more gets no further place, and who
+asks little still gets one: behind a node's cache or address translation a whole node is one client.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable
+from math import inf
 from typing import NamedTuple
 
 MAX_QUESTIONS = 2000
@@ -18,6 +19,7 @@ MAX_CLIENTS_WAITING = 10_000
 _LEAST_SHARE = 16
 _ERRORS_PER_S = 500  # to one client; who gets more is broken, or somebody else in his name
 _MAX_CLIENTS = 4096
+_SELDOM_S = 60.0
 EARLY_WARNINGS = (50, 80)  # per cent of a bound
 
 
@@ -60,10 +62,6 @@ class Crowd:
         else:
             del self._waiting[client]
 
-    def heaviest(self) -> int:
-        """Return how many questions of one client wait at the most."""
-        return max(self._waiting.values(), default=0)
-
 
 class ErrorRate:
     """Refusals and the like, by client and second: the rest of a second's is not sent."""
@@ -81,6 +79,23 @@ class ErrorRate:
             self._sent.clear()
         self._sent[client] += 1
         return self._sent[client] <= _ERRORS_PER_S
+
+
+class Seldom:
+    """Watches a count that only grows, for whoever writes a line about it once a minute at most."""
+
+    def __init__(self) -> None:
+        self._told = 0
+        self._next = -inf
+
+    def grown(self, count: int, now: float) -> int:
+        """Return by how much it grew since that was told last; 0 while it is too early to tell."""
+        more = count - self._told
+        if not more or now < self._next:
+            return 0
+        self._told = count
+        self._next = now + _SELDOM_S
+        return more
 
 
 class Alarm:

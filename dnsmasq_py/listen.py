@@ -43,7 +43,8 @@ class Misses(Backlog):
 
     Two threads that both have something to do pass the interpreter to and fro with every system
     call. So when misses come thick, a receiver pauses after each, and the reactor's thread reads
-    its socket in its place, until that is empty. Hits wait for no longer than a turn.
+    its socket in its place, until that is empty. If it cannot empty it within a turn, receivers do
+    not pause any more: then misses wait in the queue, and hits do not wait behind them.
     """
 
     def __init__(
@@ -63,13 +64,15 @@ class Misses(Backlog):
     def _drain(self) -> None:
         until = time.monotonic() + TURN_S
         super()._drain()
+        kept_up = not self.waiting
         while self._paused:
             receiver = self._paused.pop()
             try:
-                receiver.read_on(until)
+                kept_up &= receiver.read_on(until)
             finally:
                 receiver.resume()
-        self._drained_at = time.monotonic()
+        if kept_up:
+            self._drained_at = time.monotonic()
 
 
 class CacheReceiver(SocketThread):
@@ -101,30 +104,35 @@ class CacheReceiver(SocketThread):
         super().halt()
         self.resume()
 
-    def read_on(self, until: float) -> None:
-        """Read the socket in the thread's place until it is empty; in the reactor's thread."""
-        if self._any_address:
-            return
+    def read_on(self, until: float) -> bool:
+        """
+        Read the socket in the thread's place, in the reactor's; tell whether it is empty now.
+
+        Only plain sockets: those of a wildcard are read by their own threads.
+        """
         receive = self.socket.recvfrom
         send = self.socket.sendto
         ready = self._ready.get
         now = time.monotonic
-        answer = self._misses.answer
-        try:
-            while (t := now()) < until:
+        while (t := now()) < until and not (self._any_address or self._stopping):
+            try:
                 query, client = receive(MAX_DATAGRAM, socket.MSG_DONTWAIT)
-                found = ready(query[2:])
+            except OSError:  # nothing there, or the socket is being closed
+                return True
+            found = ready(query[2:])
+            try:
                 if found is not None and (t < found.until or found.age(t)):
                     uses = found.uses
                     found.uses = uses + 1
                     turns = found.turns
                     send(query[:2] + turns[uses % len(turns)], client)
-                else:
-                    answer(query, client, lambda octets, to=client: send(octets, to))  # type: ignore[misc]
-        except BlockingIOError:
-            pass
-        except OSError as error:  # of one client's address, as in `_run`
-            self._counters.dropped[f"send: {error.strerror}"] += 1
+                    continue
+            except OSError as error:  # the client's address, or its network
+                self._counters.dropped[f"send: {error.strerror}"] += 1
+                continue
+            if self._is_young():
+                self._misses.answer(query, client, lambda octets, to=client: send(octets, to))  # type: ignore[misc]
+        return self._any_address or self._stopping
 
     def _serve(self) -> None:
         """Answer until an exception; see the head of this module."""

@@ -164,8 +164,13 @@ def _load(parts: Parts) -> Iterator[Metric]:
         limits.add_metric([name], most)
     yield limits
     yield histogram("event_loop_lag_seconds", "How late the event loop was.", parts.state.lag)
+    yield CounterMetricFamily(
+        PREFIX + "event_loop_stalls",
+        "How often it was more than 250 ms late with questions on their way.",
+        value=parts.state.stalls,
+    )
     yield gauge("draining", "1 while shutting down.", parts.state.draining)
-    yield gauge("listeners", "Open sockets for queries.", len(parts.state.listeners))
+    yield gauge("listeners", "Addresses where queries are taken.", len(parts.state.listeners()))
 
 
 def _configuration(state: State) -> Iterator[Metric]:
@@ -175,7 +180,7 @@ def _configuration(state: State) -> Iterator[Metric]:
     info.add_metric([state.version], 1)
     yield info
     yield counter(
-        "config_errors", "Configurations with something bad, by key.", "key", state.problem_counts
+        "config_errors", "How often something new was bad, by key.", "key", state.problem_counts
     )
     bad = Sums("config_bad", "1 for a key whose last good value stays in force.", "key")
     for key in state.problems:

@@ -62,7 +62,7 @@ class Pages:
             "time": _time(time.time()),
             "unready": state.unready(),
             "draining": state.draining,
-            "listeners": state.listeners,
+            "listeners": state.listeners(),
             "config": {
                 "version": state.version,
                 **state.config,

@@ -156,8 +156,10 @@ class Neighbour:
         self._loop.clock = reactor
 
     def start(self) -> None:
-        """Ask now, and then from time to time."""
-        self._loop.start(_SOON_S, now=True)
+        """Ask now, and then from time to time; nothing new if it does already."""
+        if not self._loop.running:
+            self._in_s = 0.0
+            self._loop.start(_SOON_S, now=True)
 
     def stop(self) -> None:
         """Ask no more."""

@@ -72,11 +72,6 @@ class QueryLog:
         """Log what a server answered."""
         self._answer(asked, wording.REPLY, name, qtype, rcode, answer)
 
-    def truncated(self, asked: Asked | None) -> None:
-        """Log that a server's answer did not fit, and is asked for over TCP."""
-        if asked is not None:
-            self._line(asked, "reply is truncated")
-
     def cached(
         self,
         asked: Asked | None,

@@ -6,6 +6,7 @@ from kubedns.wire import rr
 
 _RD = 0x0100
 _CD = 0x0010
+_AD = 0x0020
 
 
 class Question:
@@ -13,10 +14,11 @@ class Question:
     One question for a group of servers.
 
     octets: the question section as it is to be asked (name as spelled, type, class).
-    folded: the name in lower case. do, cd, rd: the bits of the same name.
+    folded: the name in lower case. do, cd, rd: the bits of the same name. ad: tell whether you have
+    validated the answer (RFC 6840 5.7).
     """
 
-    __slots__ = ("cd", "do", "folded", "octets", "qtype", "rd")
+    __slots__ = ("ad", "cd", "do", "folded", "octets", "qtype", "rd")
 
     def __init__(
         self, octets: bytes, folded: bytes, qtype: int, *, do: bool, cd: bool, rd: bool
@@ -27,10 +29,16 @@ class Question:
         self.do = do
         self.cd = cd
         self.rd = rd
+        self.ad = False
+
+    @property
+    def key(self) -> bytes:
+        """Return what tells it from every other question, for the cache."""
+        return self.folded + self.octets[-4:] + bytes((self.do | self.cd << 1,))
 
     def query(self, octets: bytes, edns_size: int | None) -> bytes:
         """Return a query behind its ID, about a question section; edns_size None: without OPT."""
-        flags = (_RD if self.rd else 0) | (_CD if self.cd else 0)
+        flags = (_RD if self.rd else 0) | (_CD if self.cd else 0) | (_AD if self.ad else 0)
         if edns_size is None:
             return struct.pack(">HHHHH", flags, 1, 0, 0, 0) + octets
         opt = struct.pack(">BHHBBHH", 0, rr.OPT, edns_size, 0, 0, self.do << 15, 0)

@@ -97,11 +97,6 @@ def looping(server: Server) -> str:
     return f"NOT using nameserver {where(server)} - query loop detected"
 
 
-def own_address(server: Server) -> str:
-    """Tell that a server is ourselves."""
-    return f"ignoring nameserver {server.address} - local interface"
-
-
 def reading(path: str) -> str:
     """Tell that the servers of a resolv.conf are taken over."""
     return f"reading {path}"
@@ -112,9 +107,9 @@ def read(path: str, number: int) -> str:
     return f"read {path} - {number} names"
 
 
-def overloaded(limit: int, domain: bytes = names.ROOT) -> str:
-    """Tell that no more questions are sent; domain: of the servers, the root for those of all."""
-    to = "" if domain == names.ROOT else f" to {name_text(domain)}"
+def overloaded(limit: int, *, of_group: bool = False) -> str:
+    """Tell that old questions gave way to new ones; of_group: those to the servers of one route."""
+    to = " to one group of servers" if of_group else ""
     return f"Maximum number of concurrent DNS queries{to} reached (max: {limit})"
 
 

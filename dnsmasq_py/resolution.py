@@ -13,6 +13,8 @@ never waits for itself (`leads_to`).
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from twisted.logger import Logger
+
 from dnsmasq_py.answering import Client
 from dnsmasq_py.exchange import Exchange, Failure
 from dnsmasq_py.filters import BLOCKED, FILTERED, filtered, is_rebind
@@ -29,7 +31,10 @@ if TYPE_CHECKING:
     from dnsmasq_py.forwarder import Forwarder
 
 MAX_DEPTH = 8  # routes that one chain may lead through
+CLUSTER_STALE_AFTER_S = 0.3
 STALE_AFTER_S = 1.8  # a client that has waited so long gets a stale answer, if there is one
+log = Logger()
+
 _MAX_ADDITIONAL = 100
 _YXDOMAIN = 6
 _ANSWERS = (rr.NOERROR, rr.NXDOMAIN, _YXDOMAIN)
@@ -102,6 +107,11 @@ class Resolution:
         self.is_late = False
         self.is_local = False
 
+    @property
+    def name(self) -> bytes:
+        """Return the folded name that is asked for."""
+        return self._question.folded
+
     # Who waits
 
     def add(self, client: Client, now: float) -> bool:
@@ -136,8 +146,13 @@ class Resolution:
         return False
 
     def offer_stale(self, now: float) -> None:
-        """Give the stale answer to clients that have waited 1.8 s (RFC 8767 section 5)."""
-        self.due = min(self.due, self.deadline, now + STALE_AFTER_S)
+        """
+        Give the stale answer to clients that have waited 1.8 s (RFC 8767 section 5).
+
+        The cluster's server is next door: when it needs longer than 0.3 s it is not there.
+        """
+        after = CLUSTER_STALE_AFTER_S if self.route.cluster else STALE_AFTER_S
+        self.due = min(self.due, self.deadline, now + after)
         self._forwarder.agenda.add(self)
 
     def timed_out(self, now: float, *, extras: bool = True) -> None:
@@ -175,19 +190,29 @@ class Resolution:
             extras=not (self.background or forwarder.agenda.is_lagging(now)),
         )
         forwarder.flights.start(self, group, now)
-        exchange.start(now)
-        forwarder.agenda.add(exchange)
-        if exchange.attempts:
-            forwarder.asked(self, exchange.attempts[0].upstream.server)
+        try:
+            exchange.start(now)
+            forwarder.agenda.add(exchange)
+            if exchange.attempts:
+                forwarder.asked(self, exchange.attempts[0].upstream.server)
+        except Exception:  # nobody would ever end it
+            self._broken(now)
+
+    def _broken(self, now: float) -> None:
+        """End it after a fault of our own, to be called while handling it."""
+        self._forwarder.counters.exceptions += 1
+        log.failure("while resolving {key}", key=self.key)
+        self.give_up(Failed(rr.SERVFAIL, (_EDE_OTHER, "an error of our own, see the log")), now)
 
     def begin_with(self, links: tuple[rr.RRset, ...], target: bytes, now: float) -> None:
         """Begin with links that are known here, and resolve what they lead to."""
         self.is_local = True
         self._links = links
+        self._forwarder.flights.begin(self)
         self._follow(target, now)
 
     def give_up(self, failed: Failed, now: float) -> None:
-        """End it from outside: there is too much to do, or the process stops."""
+        """End it from outside: there is too much to do, or something went wrong."""
         if self.exchange is not None:
             self.exchange.cancel()
         self._end(failed, now)
@@ -198,8 +223,15 @@ class Resolution:
         return read(message, question.folded, question.qtype, plain=plain)
 
     def _finished(self, exchange: Exchange[Accepted], result: Accepted | Failure) -> None:
-        forwarder = self._forwarder
-        now = forwarder.clock()
+        now = self._forwarder.clock()
+        try:
+            self._outcome(exchange, result, now)
+        except Exception:
+            self._broken(now)
+
+    def _outcome(
+        self, exchange: Exchange[Accepted], result: Accepted | Failure, now: float
+    ) -> None:
         if isinstance(result, Failure):
             self._end(Failed(rr.SERVFAIL, (result.ede, result.reason)), now)
         elif exchange.truncated:
@@ -245,16 +277,14 @@ class Resolution:
         forwarder = self._forwarder
         kept = trust.keep(parsed, do=question.do, leaves=self._leaves)
         answer = filtered(kept.answer, forwarder.options)
-        if not self.route.cluster and is_rebind(answer, question.folded, forwarder.options):
-            forwarder.counters.dropped["rebind"] += 1
-            self.is_local = True  # nothing to remember
-            self._end(made_here(question, LocalAnswer(error=BLOCKED), now), now)
+        if not self.route.cluster and self._is_rebind(answer, now):
             return
         if kept.onward is not None:
             self._links = answer
             self._follow(kept.onward, now)
             return
         error = accepted.error if len(answer) == len(kept.answer) else FILTERED
+        ttls = [rrset.ttl for rrset in kept.answer]
         if question.qtype == rr.ANY:
             answer = _least(answer)
         authority = kept.authority
@@ -267,7 +297,19 @@ class Resolution:
             stored.octets = _with_ad(stored.octets)
         stored.chain = self._owners(answer)
         stored.error = error
+        if error is FILTERED and not answer:
+            stored.ttl = min(ttls)
         self._end(stored, now)
+
+    def _is_rebind(self, answer: tuple[rr.RRset, ...], now: float) -> bool:
+        """Answer with nothing, and tell so, where a foreign name leads to a private address."""
+        forwarder = self._forwarder
+        if self.is_local or not is_rebind(answer, self._question.folded, forwarder.options):
+            return False
+        forwarder.counters.dropped["rebind"] += 1
+        self.is_local = True  # nothing to remember
+        self._end(made_here(self._question, LocalAnswer(error=BLOCKED), now), now)
+        return True
 
     def _plain(self, accepted: Accepted, now: float) -> Stored:
         assert accepted.octets is not None
@@ -336,6 +378,8 @@ class Resolution:
             self._end(outcome, now)
             return
         rest = response.read(b"\0\0" + outcome.octets)
+        if not self.route.cluster and self._is_rebind(rest.answer, now):
+            return
         ttl = outcome.left(now) if outcome.ttl else 0
         answer = self._links + _with_ttl(rest.answer, ttl)
         authority = _with_ttl(rest.authority, ttl)

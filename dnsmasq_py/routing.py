@@ -147,6 +147,10 @@ class Routes:
             return known
         return route
 
+    def same_as(self, other: "Routes") -> bool:
+        """Tell whether every name has the same route there, holes (`/d/#`) included."""
+        return self._table == other._table  # of Route objects: identity
+
     def _without_domain(self, folded: bytes) -> Route:
         return self._dotless if self._dotless and is_dotless(folded) else self.default
 

@@ -19,14 +19,15 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import LogEvent, Logger
 
 from dnsmasq_py import interfaces, limits, report, routing
-from dnsmasq_py.agenda import Agenda
-from dnsmasq_py.cache import Cache
+from dnsmasq_py.agenda import LAG_S, Agenda
+from dnsmasq_py.cache import Cache, name_of
 from dnsmasq_py.chaos import Chaos, Statistics
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.dial import Dialer
 from dnsmasq_py.errors import ForwarderError
 from dnsmasq_py.forwarder import Forwarder
 from dnsmasq_py.hostfiles import HostFiles
+from dnsmasq_py.limits import Seldom
 from dnsmasq_py.listen import CacheReceiver, Misses, Streams
 from dnsmasq_py.local import LocalData
 from dnsmasq_py.logs import Lines
@@ -50,6 +51,7 @@ from kubedns.serve.connections import Limits
 from kubedns.serve.listeners import Listeners
 from kubedns.serve.stream import StreamFactory
 from kubedns.wire import name as names
+from kubedns.wire import rr
 
 log = Logger()
 
@@ -81,6 +83,7 @@ class DnsForwarder:
         self._told: set[str] = set()
         self._pages_port: Any = None
         self._highest_tcp = 0
+        self._stalls, self._shed, self._group_shed = Seldom(), Seldom(), Seldom()
         self._stopping = False
         self._more_servers: tuple[ServerRule, ...] = ()
 
@@ -131,7 +134,9 @@ class DnsForwarder:
             lambda: interfaces.wanted(options),
             self._make_receiver,
             self._streams,
+            seen=lambda _: self._reroute(),  # a server may be ourselves now, or no longer
         )
+        self._state.listeners = self._served
         self._tick = LoopingCall(self._look_around)
         self._tick.clock = reactor
         self._ticked = 0.0
@@ -158,10 +163,8 @@ class DnsForwarder:
         self._stub_hosts.startService()
         if options.port:
             self._listeners.open()
-            self._state.listeners = [f"{host}#{options.port}" for host in self._listeners.hosts()]
         self._open_pages()
         self._drop_privileges()
-        self._neighbour.start()
         self._ticked = time.monotonic()
         self._tick.start(_TICK_S, now=False)
         if options.log_interval_s:
@@ -197,12 +200,12 @@ class DnsForwarder:
         for loop in (self._tick, self._reports):
             if loop.running:
                 loop.stop()
-        self._neighbour.stop()
         self._agenda.close()
         self._dialer.close()
         self._hosts.stopService()  # type: ignore[no-untyped-call]
         self._stub_hosts.stopService()
         await self._sources.stop()
+        self._neighbour.stop()  # last: new routes could start it
         if self._pages_port is not None:
             stopping = self._pages_port.stopListening()
             if isinstance(stopping, Deferred):
@@ -239,6 +242,9 @@ class DnsForwarder:
         self._lines.reopen()
 
     # Sockets
+
+    def _served(self) -> list[str]:
+        return [f"{host}#{self._options.port}" for host in self._listeners.hosts()]
 
     def _listening(self) -> set[tuple[str, int]]:
         hosts = interfaces.wanted(self._options)
@@ -299,7 +305,11 @@ class DnsForwarder:
         return self._forwarder.routes.rank(folded)
 
     def _hosts_changed(self, lines: Any) -> None:
-        self._forwarder.local = LocalData(self._options, lines, self._rank)
+        local = self._forwarder.local = LocalData(self._options, lines, self._rank)
+        # A name that is known here exists, whatever its server said of another type.
+        self._cache.drop_where(
+            lambda key, stored: stored.rcode == rr.NXDOMAIN and local.knows(name_of(key))
+        )
         self._cache.clear_ready()  # a name that is known here now may be answered by receivers
 
     def _config_changed(self) -> None:
@@ -347,13 +357,18 @@ class DnsForwarder:
                 log.warn("{warning}", warning=warning)
         self._told = set(fresh)
         before = self._forwarder.routes
-        if routes.all != before.all:
+        if not routes.same_as(before):
             for line in report.using(routes.all):
                 log.info("{line}", line=line)
             self._forwarder.configure(routes)
         self._state.routes = routes
-        self._upstreams.retain({*servers, self._options.kubedns_server})
-        self._dialer.retain({*servers, self._options.kubedns_server})
+        if any(route.cluster for route in routes.all):
+            servers.add(self._options.kubedns_server)
+            self._neighbour.start()
+        else:
+            self._neighbour.stop()
+        self._upstreams.retain(servers)
+        self._dialer.retain(servers)
         self._stub_hosts.retain(routes.hosts)
 
     def _group(self, route: Route) -> Group:
@@ -397,12 +412,28 @@ class DnsForwarder:
         self._cache.sweep(now)
         self._forwarder.failures.sweep(now)
         self._highest_tcp = max(self._highest_tcp, len(self._streams))
+        self._complain(now)
+
+    def _complain(self, now: float) -> None:
+        """Log, now and then, that there is more to do than can be done."""
+        stalls = self._state.stalls = self._agenda.lags
+        if times := self._stalls.grown(stalls, now):
+            log.warn(
+                "the event loop was more than {ms:g} ms late, {times} times",
+                ms=LAG_S * 1000,
+                times=times,
+            )
+        reached = self._counters.limits
+        if self._shed.grown(reached["questions"], now):
+            self._lines.write(report.overloaded(limits.MAX_QUESTIONS))
+        if self._group_shed.grown(reached["questions of one group"], now):
+            self._lines.write(report.overloaded(self._forwarder.flights.max_group, of_group=True))
 
     def _tcp(self) -> report.Tcp:
         return report.Tcp(len(self._streams), self._highest_tcp, self._options.max_tcp_connections)
 
     def _statistics(self) -> Statistics:
-        self._cache.collect()
+        self._cache.collect(time.monotonic())
         counters = self._counters
         over_tcp = not self._options.cache_hits_compat
         return Statistics(

@@ -2,7 +2,8 @@
 Where the configuration comes from: the ConfigMap's folder and resolv.conf.
 
 Whatever changes, `changed` is called, and `configured` and `resolv_conf` hold what is in force. A
-bad key of the ConfigMap keeps its last good value, and is told of.
+bad key of the ConfigMap keeps its last good value, and is told of once; what cannot be read at all
+is told of once a minute, as long as that is so.
 """
 
 import time
@@ -23,6 +24,7 @@ from kubedns.configdir import ConfigDir, FileWatch, version_of
 log = Logger()
 
 _RESOLV_CONF_S = 1.0
+_REPEAT_S = 60.0
 
 
 class Sources:
@@ -46,6 +48,8 @@ class Sources:
         self._resolv_conf: dict[str, tuple[Server, ...]] = {}
         self._latest = ""  # the resolv.conf that changed last
         self._told: set[str] = set()  # warnings of the last configuration
+        self._reactor = reactor
+        self._complaints: dict[str, tuple[str, float]] = {}  # by path: what, and when it was told
         self._started = False
         self._watches: list[ConfigDir | FileWatch] = [
             ConfigDir(
@@ -93,11 +97,6 @@ class Sources:
         )
         self.configured = extensions.merge(self._config, self._extensions)
         problems = [self._problem(error) for error in (*errors, *more)]
-        for problem in problems:
-            log.error(
-                "configuration: {key} stays as it was: {file}: {position}: {reason}",
-                **problem._asdict(),
-            )
         for warning in (*warnings, *hints):
             if warning not in self._told:
                 log.warn("configuration: {warning}", warning=warning)
@@ -109,7 +108,11 @@ class Sources:
             },
             "upstream_nameservers": [str(server) for server in self.configured.upstreams],
         }
-        self._state.configured(shown, version_of(data), problems)
+        for problem in self._state.configured(shown, version_of(data), problems):
+            log.error(
+                "configuration: {key} stays as it was: {file}: {position}: {reason}",
+                **problem._asdict(),
+            )
         log.info(
             "configuration: {stubs} stub domains, {count} upstream nameservers",
             stubs=len(self.configured.stub_domains),
@@ -131,6 +134,11 @@ class Sources:
         self._tell()
 
     def _unreadable(self, path: str, reason: str) -> None:
+        now = self._reactor.seconds()
+        told, at = self._complaints.get(path, ("", 0.0))
+        if reason == told and now - at < _REPEAT_S:
+            return
+        self._complaints[path] = reason, now
         log.error("{reason}; what is in force stays", reason=reason)
         problem = Problem(path, "file", "", reason, time.time())
         self._state.last_problem = problem

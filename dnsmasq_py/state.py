@@ -1,6 +1,7 @@
 """What the service knows beside its parts: it writes, metrics and pages read."""
 
 from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -42,34 +43,47 @@ class State:
     """
     See the head of this module.
 
-    began: monotonic seconds. listeners: as `udp 10.0.0.10#53`, empty until they are open.
-    config: what is in force, fit for JSON; version: a hash of it. problems: by key, those of the
-    last configuration; last_problem: also one that has been mended since.
+    began: monotonic seconds. listeners: returns the addresses where queries are taken now, as
+    `10.0.0.10#53`, `*#53` for all of the machine's; none until the sockets are open.
+    config: what is in force, fit for JSON; version: a hash of it. bad: what is bad in the last
+    configuration; problems: one for each key; last_problem: also one that has been mended since.
     looping: servers that are not asked because they ask us. lag: how late the event loop was, in
-    seconds, at each look at it.
+    seconds, at each look at it; stalls: how often it was so late that we were the problem.
     """
 
     began: float
     draining: bool = False
-    listeners: list[str] = field(default_factory=list)
+    listeners: Callable[[], list[str]] = list
     config: dict[str, object] = field(default_factory=dict)
     version: str = ""
+    bad: Sequence[Problem] = ()
     problems: dict[str, Problem] = field(default_factory=dict)
     problem_counts: Counter[str] = field(default_factory=Counter)
     last_problem: Problem | None = None
     routes: Routes = NOTHING
     looping: set[Server] = field(default_factory=set)
     lag: Histogram = field(default_factory=lambda: Histogram(LAG_S))
+    stalls: int = 0
     warnings: deque[Warned] = field(default_factory=lambda: deque(maxlen=_MAX_WARNINGS))
 
-    def configured(self, config: dict[str, object], version: str, problems: list[Problem]) -> None:
-        """Take in a configuration that was applied, and what of it was not."""
+    def configured(
+        self, config: dict[str, object], version: str, problems: Sequence[Problem]
+    ) -> list[Problem]:
+        """
+        Take in a configuration that was applied, and what of it was not.
+
+        Return the problems that the last one did not have; these alone are counted.
+        """
+        known = {problem[:-1] for problem in self.bad}  # at any time
+        fresh = [problem for problem in problems if problem[:-1] not in known]
         self.config = config
         self.version = version
+        self.bad = problems
         self.problems = {problem.key: problem for problem in problems}
-        self.problem_counts.update(self.problems.keys())
-        if problems:
-            self.last_problem = problems[-1]
+        self.problem_counts.update({problem.key for problem in fresh})
+        if fresh:
+            self.last_problem = fresh[-1]
+        return fresh
 
     def observe(self, event: LogEvent) -> None:
         """Keep what the log says of warnings and errors; an observer of twisted.logger."""
@@ -81,4 +95,4 @@ class State:
         """Return why no queries should come, nothing if they may."""
         if self.draining:
             return "shutting down"
-        return "" if self.listeners else "not listening"
+        return "" if self.listeners() else "not listening"

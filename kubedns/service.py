@@ -178,7 +178,7 @@ class KubeDns:
             self.zone.own_addresses = own
             self.answers.clear()
 
-    def _make_receiver(self, bound: socket.socket, any_address: bool) -> Receiver:  # noqa: FBT001
+    def _make_receiver(self, bound: socket.socket, any_address: bool) -> Receiver:
         return Receiver(
             bound, self.answers.table, self._backlog, self.counters, any_address=any_address
         )

@@ -41,6 +41,7 @@ MAX_DATAGRAM = 4096  # a query of one question and a few options; the kernel cut
 _MAX_QUEUE = 4096
 TURN_S = 0.005  # how long one client's questions may keep the reactor at a time
 _JOIN_S = 1.0
+_PAUSE_S = 0.05  # of a receiver whose socket cannot be read
 _SAMPLE = 1024  # every so many ready answers one is timed
 ANCILLARY = 128
 
@@ -85,6 +86,11 @@ class Backlog:
         if not self._woken:
             self._woken = True
             self._reactor.callFromThread(self._drain)
+
+    @property
+    def waiting(self) -> int:
+        """Return how many queries wait."""
+        return len(self._queue)
 
     def answer(self, message: bytes, client: Any, send: Send) -> None:
         """Answer one query, in the reactor's thread; one must not cost another one its answer."""
@@ -191,11 +197,25 @@ class SocketThread:
                 serve()
             except OSError as error:
                 # What one client's address made impossible (port 0, no route) is not ours to fix.
-                self._drops.dropped[f"send: {error.strerror}"] += 1
+                if self._can_read():
+                    self._drops.dropped[f"send: {error.strerror}"] += 1
+                elif not self._stopping:
+                    self._drops.dropped[f"receive: {error.strerror}"] += 1
+                    time.sleep(_PAUSE_S)  # else it would fail as fast as it can, perhaps for ever
             except Exception:
                 self._drops.exceptions += 1
                 log.failure("in a receiver")
                 time.sleep(random.uniform(0.01, 0.1))
+
+    def _can_read(self) -> bool:
+        """Tell whether the socket could be read, should something be there."""
+        try:
+            self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return True
 
     def _serve(self) -> None:
         """Answer until an exception, or a call of `halt`."""

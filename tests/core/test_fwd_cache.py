@@ -76,6 +76,33 @@ def test_a_scan_of_names_asked_once_does_not_flush_those_in_use() -> None:
     assert len(cache) == 100
 
 
+def test_names_that_receivers_answer_outlast_a_scan_within_one_second() -> None:
+    """Their uses stand on the ready replies alone, which are aged once a second."""
+    cache = make(100)
+    used = [put(cache, f"used{i}") for i in range(20)]
+    forms = [ready(one, f"used{i}") for i, one in enumerate(used)]
+    for form in forms:
+        assert cache.put_ready(form, NOW)
+    for number in range(2000):
+        for form in forms:
+            form.uses += 1
+        put(cache, f"scan{number}")
+        if number % 50 == 0:
+            cache.collect()
+    assert all(key_of(f"used{i}") in cache.entries for i in range(20))
+    assert cache._counters.hits < 20 * 2000
+    cache.collect()
+    assert cache._counters.hits == 20 * 2000, "each use is counted once"
+
+
+def test_uses_of_a_reply_stay_with_the_name_when_its_answer_is_renewed() -> None:
+    cache = make()
+    form = ready(put(cache, "a"), "a")
+    cache.put_ready(form, NOW)
+    form.uses = 5
+    assert put(cache, "a").used >= 5
+
+
 def test_names_in_use_no_more_are_flushed() -> None:
     cache = make(100)
     put(cache, "was-used").used = 50
@@ -193,6 +220,42 @@ def test_uses_of_ready_replies_are_counted_once_wherever_they_end() -> None:
     cache.drop(key_of("a"))
     assert cache._counters.hits == 8
     assert cache._counters.queries["udp", rr.NOERROR] == 8
+
+
+def test_who_asks_often_has_many_replies_summed_up_now_and_then(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(cache_module, "_MANY_READY", 1)
+    cache = make()
+    forms = [ready(put(cache, name), name) for name in ("a", "b")]
+    for form in forms:
+        cache.put_ready(form, NOW)
+    for now, hits in ((NOW, 2), (NOW + 0.1, 2), (NOW + 0.3, 6)):
+        for form in forms:
+            form.uses += 1
+        cache.collect(now)
+        assert cache._counters.hits == hits
+    forms[0].uses += 1
+    cache.collect()
+    assert cache._counters.hits == 7, "pages have it exactly"
+
+
+def test_a_few_replies_are_summed_up_every_time() -> None:
+    cache = make()
+    form = ready(put(cache, "a"), "a")
+    cache.put_ready(form, NOW)
+    for uses in (1, 2, 3):
+        form.uses = uses
+        cache.collect(NOW)
+        assert cache._counters.hits == uses
+
+
+def test_answers_that_are_wrong_now_go_with_their_replies() -> None:
+    cache = make()
+    for name in ("a", "b", "c"):
+        cache.put_ready(ready(put(cache, name), name), NOW)
+    cache.drop_where(lambda key, stored: key == key_of("b") and stored.rcode == rr.NOERROR)
+    assert set(cache.entries) == {key_of("a"), key_of("c")}
+    assert len(cache.ready) == 2
+    check(cache)
 
 
 # What is too old

@@ -7,7 +7,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from dnsmasq_py.chaos import Chaos, Statistics
+from dnsmasq_py.chaos import Chaos, Statistics, is_allowed
 from kubedns.wire import question, reply, rr
 from tests.builders import decoded, lines, query
 
@@ -117,3 +117,22 @@ def test_other_classes_are_refused(rdclass: str) -> None:
 def test_no_ident_hides_all_of_them(name: str) -> None:
     """NOTIMP, as for names that never were."""
     assert ask(f"{name}.bind. TXT", chaos(ident=False)).rcode() == rr.NOTIMP
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "127.9.9.9", "::1", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.7.7",
+     "100.64.0.1", "100.127.255.255", "169.254.20.10", "fd00::7", "fc00::1", "fe80::1",
+     "fe80::1%eth0", "::ffff:10.1.2.3"],
+)  # fmt: skip
+def test_the_cluster_may_be_told_statistics(address: str) -> None:
+    assert is_allowed(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["8.8.8.8", "172.15.255.255", "172.32.0.1", "100.63.255.255", "100.128.0.1", "192.0.2.1",
+     "0.0.0.0", "::", "2001:db8::1", "fec0::1", "::ffff:8.8.8.8", "", "client", "224.0.0.1"],
+)  # fmt: skip
+def test_the_rest_of_the_world_may_not(address: str) -> None:
+    assert not is_allowed(address)

@@ -4,8 +4,9 @@ from collections import Counter
 
 from dnsmasq_py import limits
 from dnsmasq_py.failures import Failures
-from dnsmasq_py.limits import Alarm, Crowd, ErrorRate, Failed
+from dnsmasq_py.limits import Alarm, Crowd, ErrorRate, Failed, Seldom
 from dnsmasq_py.server import Server
+from dnsmasq_py.upstreams import Group, Upstreams
 from kubedns.wire import rr
 from tests.fwdreplay import DEFAULT, Replay
 
@@ -89,7 +90,6 @@ def test_a_client_with_more_than_his_share_is_dropped_only_when_there_are_many()
     assert not crowd.admit("heavy")
     assert all(crowd.admit(f"light{i}") for i in range(30))
     assert not crowd.admit("heavy")
-    assert crowd.heaviest() == 50
     for _ in range(40):
         crowd.leave("heavy")
     assert crowd.admit("heavy")
@@ -102,7 +102,18 @@ def test_nobody_is_let_in_beyond_the_bound() -> None:
     assert crowd.total == 100
     for number in range(100):
         crowd.leave(f"c{number}")
-    assert (crowd.total, crowd.heaviest()) == (0, 0)
+    assert crowd.total == 0
+    assert all(crowd.admit("c1") for _ in range(50)), "nothing is left of those before"
+
+
+def test_what_goes_on_for_hours_is_told_once_a_minute() -> None:
+    seldom = Seldom()
+    told = [seldom.grown(count, float(count)) for count in range(200)]
+    assert [(at, more) for at, more in enumerate(told) if more] == [
+        (1, 1), (61, 60), (121, 60), (181, 60),
+    ]  # fmt: skip
+    assert seldom.grown(200, 1000.0) == 19
+    assert seldom.grown(200, 2000.0) == 0, "no more of it"
 
 
 def test_one_client_cannot_fill_the_waiting_room() -> None:
@@ -157,25 +168,42 @@ FAILED = Failed(rr.SERVFAIL, (22, "nobody answered"))
 def test_failures_are_bounded_and_swept() -> None:
     failures = Failures()
     for number in range(12_000):
-        failures.add(str(number).encode(), FAILED, 100.0, cluster=False, stale=False)
+        failures.add(str(number).encode(), FAILED, 100.0, None, cluster=False, stale=False)
     assert len(failures) == 10_000
-    failures.sweep(109.0)
+    failures.sweep(114.9)
     assert len(failures) == 10_000, "to know repeats"
-    failures.sweep(111.0)
+    failures.sweep(115.0)
     assert len(failures) == 0
 
 
 def test_a_failure_long_after_another_begins_anew() -> None:
     failures = Failures()
+    said = Failed(rr.SERVFAIL, (0, "upstream 192.0.2.1 said SERVFAIL"))
     now = 100.0
     for kept_s in (5, 10, 20):
-        failures.add(b"k", FAILED, now, cluster=False, stale=False)
-        assert failures.find(b"k", now + kept_s - 0.1) is FAILED
+        failures.add(b"k", said, now, None, cluster=False, stale=False)
+        assert failures.find(b"k", now + kept_s - 0.1) is said
         assert failures.find(b"k", now + kept_s) is None
-        now += kept_s
-    now += 30
-    failures.add(b"k", FAILED, now, cluster=False, stale=False)
+        now += kept_s + 4.5  # the next one takes its time
+    now += 40
+    failures.add(b"k", said, now, None, cluster=False, stale=False)
     assert failures.find(b"k", now + 5) is None
+
+
+def test_silence_is_remembered_until_one_of_the_servers_speaks() -> None:
+    """It says more of them than of the name: after an outage all names come back at once."""
+    failures = Failures()
+    upstream = Upstreams().get(Server("192.0.2.1"))
+    group = Group(b"\0", [upstream])
+    now = 100.0
+    for kept_s in (5, 10, 10, 10):
+        failures.add(b"k", FAILED, now, group, cluster=False, stale=False)
+        assert failures.find(b"k", now + kept_s - 0.1) is FAILED
+        now += kept_s
+        assert failures.find(b"k", now) is None
+    failures.add(b"k", FAILED, now, group, cluster=False, stale=False)
+    upstream.answered(0.01, rr.NOERROR, now + 1)
+    assert failures.find(b"k", now + 1) is None
 
 
 def test_no_answer_comes_later_than_5_s() -> None:

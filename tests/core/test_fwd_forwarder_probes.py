@@ -162,6 +162,9 @@ def test_silence_says_nothing_new_and_is_asked_about_soon(ear: Ear) -> None:
     ear.replay.sent.clear()
     ear.time_passes(120)
     assert not ear.replay.sent
+    ear.neighbour.start()
+    ear.neighbour.start()
+    assert len(ear.replay.sent) == 1, "asked at once, and once"
 
 
 # Names of stub servers

@@ -246,6 +246,14 @@ def test_the_lag_of_the_event_loop_is_a_histogram() -> None:
     ]  # fmt: skip
 
 
+def test_stalls_of_the_event_loop_are_counted() -> None:
+    """An alert asks whether there were any."""
+    parts = made()
+    assert scraped(parts)["event_loop_stalls_total"] == {(): 0}
+    parts.state.stalls = 3
+    assert scraped(parts)["event_loop_stalls_total"] == {(): 3}
+
+
 def test_numbers_of_the_moment_are_read_when_somebody_scrapes() -> None:
     """Nothing is kept from the last time."""
     numbers = iter([1, 2])

@@ -104,6 +104,18 @@ def test_other_upstreams_change_the_default_route_and_the_holes_only() -> None:
     assert same(old, new, "x.cluster.local")
 
 
+def test_routes_are_the_same_when_every_name_goes_where_it_went() -> None:
+    old = make({"b": (ONE,)})
+    assert make({"b": (ONE,)}, previous=old).same_as(old)
+    assert not make({"b": (TWO,)}, previous=old).same_as(old)
+    assert not make({"b": (ONE,), "c": (ONE,)}, previous=old).same_as(old)
+    holed = Options(servers=(*OPTIONS.servers, *server_rules("/x.b/#")))
+    new = make({"b": (ONE,)}, previous=old, options=holed)
+    assert new.all == old.all, "holes are not among them"
+    assert not new.same_as(old)
+    assert not old.same_as(new)
+
+
 def test_a_domain_that_becomes_a_hole_has_the_default_route() -> None:
     old = make({"b": (ONE,)})
     holed = Options(servers=(*OPTIONS.servers, *server_rules("/b/#")))

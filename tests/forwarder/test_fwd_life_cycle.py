@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 import dns.message
 import pytest
 
-from tests.forwarder.behaviours import GOOD, REFUSED, answers, fails, late, quick, zone
+from tests.forwarder.behaviours import GOOD, REFUSED, answers, fails, late, quick, silent, zone
 from tests.forwarder.client import Client, data, query
 from tests.forwarder.conftest import Start, StartServer
 from tests.forwarder.peers import original
@@ -328,6 +329,38 @@ def test_a_neighbour_that_is_dnsmasq(
             assert forwarder.look("nope.svc.cluster.local.", tcp=tcp) == {"NXDOMAIN"}
             assert forwarder.look("9.2.0.192.in-addr.arpa.", "PTR", tcp=tcp) == {"host.example."}
         assert all(asked.wire[2] & 1 for asked in behind.asked), "RD is passed on"
+
+
+def test_nobody_is_taken_for_kubedns_who_was_not_named(start: Start, server: StartServer) -> None:
+    """Without a domain that leads there it is not asked, nor told of; one may come later."""
+    neighbour = server()
+    forwarder = start(
+        f"--server={server().server}", nanny=[f"-kubednsServer={neighbour.nameserver}"]
+    )
+    assert forwarder.look("www.example.") == {GOOD}
+    forwarder.send_signal(signal.SIGUSR1)
+    forwarder.logs("queries sent")
+    assert neighbour.server not in forwarder.log()
+    assert not neighbour.asked
+    forwarder.configure({"stubDomains": json.dumps({"acme.local": [neighbour.nameserver]})})
+    neighbour.wait_for("version.bind.")
+
+
+def test_a_process_that_was_stopped_tells_of_it(start: Start, server: StartServer) -> None:
+    """A node without CPU to spare: a metric and a line, once a minute at most."""
+    silence = server(silent)
+    forwarder = start(f"--server={silence.server}")
+
+    def stalls() -> float:
+        with forwarder.volley([query(f"n{time.monotonic_ns()}.example.").to_wire()]):
+            until(lambda: silence.asked)
+            forwarder.send_signal(signal.SIGSTOP)
+            time.sleep(1.0)
+            forwarder.send_signal(signal.SIGCONT)
+        return forwarder.metric("kubedns_forwarder_event_loop_stalls_total")
+
+    until(stalls, wanted="a stall that was noticed")
+    forwarder.logs("the event loop was more than 250 ms late")
 
 
 # Loops

@@ -177,7 +177,7 @@ def test_in_a_namespace(
 
 @pytest.mark.usefixtures("ours_only", "tools")
 def test_an_interface_whose_address_comes_later(start: Start) -> None:
-    """--interface: looked at again and again, so the address is served soon."""
+    """--interface: looked at again and again, so the address is served soon, and not asked."""
     if reason := missing():
         unavailable(reason)
     port = free_port()
@@ -185,13 +185,15 @@ def test_an_interface_whose_address_comes_later(start: Start) -> None:
         name, added = wire.near, "10.99.0.77"
         forwarder = start(
             NAS, "--listen-address=127.0.0.1", f"--interface={name}", "--bind-interfaces",
-            port=port, wait=False, wrapper=["ip", "netns", "exec", name],
+            f"--server={added}#{port}", port=port, wait=False,
+            wrapper=["ip", "netns", "exec", name],
         )  # fmt: skip
         becomes(lambda: short(name, "127.0.0.1", port, "nas.example"), [SEVEN])
         becomes(lambda: short(name, NEAR, port, "nas.example"), [SEVEN])
         ip(name, "address", "add", f"{added}/24", "dev", name)
         becomes(lambda: short(name, added, port, "nas.example", "+tcp"), [SEVEN])
         assert short(name, added, port, "nas.example") == [SEVEN]
+        forwarder.logs(f"ignoring nameserver {added}#{port} - local interface")
         ip(name, "address", "del", f"{added}/24", "dev", name)
         assert short(name, NEAR, port, "nas.example") == [SEVEN]
         assert short(name, "127.0.0.1", port, "nas.example") == [SEVEN]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from pathlib import Path
 
 import psutil
@@ -153,6 +154,22 @@ def test_hostsdir_is_followed(start: Start, tmp_path: Path) -> None:
     becomes(lambda: forwarder.look("scanner.example."), {"192.0.2.8"})
 
 
+@pytest.mark.usefixtures("ours_only")
+def test_a_name_that_appears_in_a_hostsdir_exists_for_all_types(
+    start: Start, server: StartServer, tmp_path: Path
+) -> None:
+    """What was known of its absence is forgotten, for hours it would be NXDOMAIN else."""
+    options = hosts_and_conf(tmp_path)["hostsdir"]
+    forwarder = start(*options, f"--server={server(zone()).server}")
+    for _ in range(3):
+        assert forwarder.look("scanner.example.", "AAAA") == {"NXDOMAIN"}
+        assert forwarder.look("other.example.", "AAAA") == {"NXDOMAIN"}
+    (tmp_path / "hosts.d" / "two").write_text("192.0.2.8 scanner.example\n")
+    becomes(lambda: forwarder.look("scanner.example."), {"192.0.2.8"})
+    assert forwarder.look("scanner.example.", "AAAA") == {"NODATA"}
+    assert forwarder.look("other.example.", "AAAA") == {"NXDOMAIN"}
+
+
 # Options, TTL from the server, TTLs of the first answer and of later ones.
 TTLS: dict[str, tuple[list[str], int, range, range]] = {
     "as it is": ([], 300, range(295, 301), range(290, 301)),
@@ -254,6 +271,25 @@ def test_a_server_for_a_domain(start: Start, server: StartServer) -> None:
     assert forwarder.look("printer.") == {"192.0.2.3"}
 
 
+@pytest.mark.usefixtures("ours_only")
+def test_servers_of_a_file_are_read_again(
+    start: Start, server: StartServer, tmp_path: Path
+) -> None:
+    """SIGHUP; one that only sends a domain to the default servers counts too."""
+    file, default = tmp_path / "servers", server()
+    stub = server(answers(f"@ 300 IN A {TWO}"))
+    file.write_text("")
+    forwarder = start(
+        f"--server={default.server}", f"--server=/acme.local/{stub.server}",
+        f"--servers-file={file}",
+    )  # fmt: skip
+    assert forwarder.look("www.public.acme.local.") == {TWO}
+    file.write_text("server=/public.acme.local/#\n")
+    forwarder.send_signal(signal.SIGHUP)
+    becomes(lambda: forwarder.look("www.public.acme.local."), {GOOD})
+    assert forwarder.look("www.acme.local.") == {TWO}
+
+
 def test_bogus_priv_with_a_server(start: Start, server: StartServer) -> None:
     """Private reverse names for which there is a server are asked for, as those of the cluster."""
     default, own = server(zone()), server(answers("@ 300 IN PTR nas.example."))
@@ -343,6 +379,7 @@ def test_dns_forward_max(start: Start, server: StartServer) -> None:
             assert forwarder.look(f"n{i}.example.") == {GOOD}
         assert None not in volley.replies()
     assert sum(forwarder.status()["load"]["limits_reached"].values()) >= 1
+    forwarder.logs("Maximum number of concurrent DNS queries to one group of servers reached")
 
 
 @pytest.mark.usefixtures("ours_only")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 
 from dnsmasq_py.options import Options
 from dnsmasq_py.server import Server, Transport
@@ -71,6 +72,15 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 
 
 Make = Callable[..., Running]
+
+
+@pytest.fixture
+def told() -> Iterator[list[LogEvent]]:
+    """Return the events of the log, as they come."""
+    events: list[LogEvent] = []
+    globalLogPublisher.addObserver(events.append)
+    yield events
+    globalLogPublisher.removeObserver(events.append)
 
 
 def test_everything_is_read_before_the_first_change_is_told(make: Make) -> None:
@@ -151,6 +161,41 @@ def test_a_bad_key_keeps_its_value_and_the_others_apply(make: Make, key: str, ba
     running.pass_s(11)
     assert not running.state.problems
     assert running.state.last_problem == problem
+
+
+def errors(told: list[LogEvent]) -> list[str]:
+    return [formatEvent(event) for event in told if event["log_level"] is LogLevel.error]
+
+
+def test_a_folder_that_stays_away_is_told_of_once_a_minute(
+    make: Make, told: list[LogEvent]
+) -> None:
+    """Not every ten seconds, as the folder is looked for."""
+    running = make()
+    running.folder.rmdir()
+    running.start()
+    running.pass_s(50)
+    assert len([line for line in errors(told) if "config: No such file" in line]) == 1
+    assert running.state.last_problem is not None
+    running.pass_s(15)
+    assert len([line for line in errors(told) if "config: No such file" in line]) == 2
+
+
+def test_what_stays_bad_is_told_and_counted_once(make: Make, told: list[LogEvent]) -> None:
+    """Other keys change meanwhile; the page shows it all the time."""
+    running = make()
+    running.put(stubDomains="{", upstreamNameservers='["8.8.8.8"]')
+    running.start()
+    for number in range(3):
+        running.put(upstreamNameservers=f'["8.8.8.{number}"]')
+        running.pass_s(11)
+        assert list(running.state.problems) == ["stubDomains"]
+    assert len([line for line in errors(told) if "stubDomains" in line]) == 1
+    assert running.state.problem_counts["stubDomains"] == 1
+    running.put(stubDomains='{"x": 7}')
+    running.pass_s(11)
+    assert len([line for line in errors(told) if "stubDomains" in line]) == 2
+    assert running.state.problem_counts["stubDomains"] == 2
 
 
 def test_a_bad_key_at_start_leaves_its_default(make: Make) -> None:

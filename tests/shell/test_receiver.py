@@ -1,5 +1,6 @@
 """UDP receivers on loopback: threads, the queue to the reactor, the address a reply comes from."""
 
+import errno
 import socket
 import threading
 import time
@@ -250,6 +251,63 @@ def test_a_client_that_has_gone_when_its_reply_comes() -> None:
     waiting.callback(b"reply")
     assert counters.dropped["send: Network is unreachable"] == 1
     assert counters.exceptions == 0
+
+
+class Broken:
+    """A socket that fails at once: to receive, or only to send."""
+
+    def __init__(self, *, can_read: bool) -> None:
+        self.can_read = can_read
+        self.calls = 0
+
+    def recvfrom(self, _: int) -> Any:
+        self.calls += 1
+        raise OSError(errno.EINVAL if self.can_read else errno.ENOMEM, "broken")
+
+    def sendto(self, _: bytes, __: Any) -> None:
+        raise AssertionError("there is nothing to send")
+
+    def recv(self, _: int, flags: int) -> bytes:
+        if self.can_read:
+            raise BlockingIOError
+        raise OSError(errno.ENOMEM, "broken")
+
+    def shutdown(self, _: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("can_read", [False, True])
+def test_a_socket_that_cannot_be_read_is_tried_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, can_read: bool
+) -> None:
+    """Not in a circle that takes all of the CPU; failures to send do not slow down the others."""
+    pauses: list[int] = []
+    pause = time.sleep
+
+    def sleep(seconds: float) -> None:
+        pauses.append(bound.calls)
+        pause(seconds)
+
+    monkeypatch.setattr("kubedns.serve.receiver.time.sleep", sleep)
+    bound, counters = Broken(can_read=can_read), Counters()
+    backlog = _backlog(lambda message: message, counters)
+    receiver = Receiver(bound, {}, backlog, counters, any_address=False)  # type: ignore[arg-type]
+    receiver.start()
+    ends = time.monotonic() + DEADLINE_S
+    while bound.calls < 5 and time.monotonic() < ends:
+        pause(0.001)
+    receiver.stop()
+    assert not receiver._thread.is_alive(), "the thread did not end"
+    assert bound.calls >= 5
+    if can_read:
+        assert counters.dropped == {"send: broken": bound.calls}
+        assert not pauses
+    else:
+        assert set(counters.dropped) == {"receive: broken"}
+        assert pauses[:4] == [1, 2, 3, 4], "one after every failure"
 
 
 def test_whoever_answers_learns_who_asks() -> None:
