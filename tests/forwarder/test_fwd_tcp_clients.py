@@ -17,7 +17,7 @@ from tests.forwarder.client import data, framed, query, receive
 from tests.forwarder.conftest import Start, StartServer
 from tests.forwarder.program import NO_LOCAL_FILES, Forwarder
 from tests.forwarder.scripted import Scripted
-from tests.realapi.waiting import until
+from tests.realapi.waiting import ready, until
 
 SLOW = ("slow.example.", "half.example.", "gone.example.")
 HIT = query("hit.example.").to_wire()
@@ -49,13 +49,6 @@ def number(wire: bytes | None) -> int:
     assert wire is not None, "the connection ended"
     found: int = struct.unpack_from(">H", wire)[0]
     return found
-
-
-def _ready(client: socket.socket, event: int, within_s: float) -> bool:
-    """Wait for an event on a socket; select() would stop at descriptor 1024."""
-    poll = select.poll()
-    poll.register(client, event)
-    return bool(poll.poll(within_s * 1000))
 
 
 def test_twenty_idle_connections_and_one_that_works(forwarder: Forwarder) -> None:
@@ -184,7 +177,7 @@ def test_slow_writers_are_closed_and_hinder_nobody(forwarder: Forwarder) -> None
                 except OSError:
                     continue
             assert forwarder.look("hit.example.", tcp=True) == {GOOD}
-            left = [client for client in left if not _ready(client, select.POLLIN, 0)]
+            left = [client for client in left if not ready(client, select.POLLIN, 0)]
             if not left:
                 break
             time.sleep(0.5)
@@ -201,7 +194,7 @@ def test_clients_that_do_not_read(forwarder: Forwarder) -> None:
         clients = [stack.enter_context(forwarder.connect(source)) for source in sources]
         for client in clients:
             client.setblocking(False)
-            while _ready(client, select.POLLOUT, 0.05):
+            while ready(client, select.POLLOUT, 0.05):
                 try:
                     if not client.send(large):
                         break

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -43,3 +45,10 @@ def until(
         if time.monotonic() > deadline:
             raise AssertionError(f"after {within_s:g} s still {seen!r}, not {wanted}")
         time.sleep(0.02)
+
+
+def ready(connection: socket.socket, event: int, within_s: float) -> bool:
+    """Wait for a `select.POLL…` event on a socket; select() would stop at descriptor 1024."""
+    poll = select.poll()
+    poll.register(connection, event)
+    return bool(poll.poll(within_s * 1000))
