@@ -13,6 +13,7 @@ from dnsmasq_py.counters import Counters
 from dnsmasq_py.dial import Dialer
 from dnsmasq_py.options import Options
 from dnsmasq_py.server import Server
+from tests.realapi.waiting import ready
 
 OCTETS = b"\3wWw\7example\3com\0\0\1\0\1"
 
@@ -118,7 +119,8 @@ class Reactor(Clock):
 
     def wait(self) -> None:
         """Wait until there is something to read."""
-        assert select.select([self.reader], [], [], 20)[0]
+        assert self.reader is not None
+        assert ready(self.reader, select.POLLIN, 20)
 
     def read(self) -> None:
         """Read what has come; something has to."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import select
-import socket
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -47,8 +46,8 @@ def until(
         time.sleep(0.02)
 
 
-def ready(connection: socket.socket, event: int, within_s: float) -> bool:
-    """Wait for a `select.POLL…` event on a socket; select() would stop at descriptor 1024."""
+def ready(connection: Any, event: int, within_s: float) -> bool:
+    """Wait for a `select.POLL…` event on what has a fileno(); select() stops at number 1024."""
     poll = select.poll()
     poll.register(connection, event)
     return bool(poll.poll(within_s * 1000))
