@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 run: $(VENV)/installed
 	@manifests/demo/run.sh $(BIN)
 
-test: check tools
+test: tools check
 	$(BIN)/python -m pytest tests --ignore=tests/core
 
 check: $(VENV)/tested
