@@ -7,7 +7,7 @@ the process itself are in tests/forwarder.
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import dns.edns
 import dns.exception
@@ -23,6 +23,7 @@ from kubedns.wire import response, rr
 from kubedns.wire.question import WireError
 from tests.builders import query
 from tests.fwdreplay import Replay, reply_to, soa
+from tests.mutation import MUTATIONS
 
 CLIENTS = 100_000
 READS = 100_000
@@ -44,47 +45,6 @@ QUERIES = [
         flags="RD",
     ).to_wire(),
 ]
-Mutation = Callable[[random.Random, bytearray], None]
-
-
-def _flip(rng: random.Random, octets: bytearray) -> None:
-    octets[rng.randrange(len(octets))] ^= 1 << rng.randrange(8)
-
-
-def _replace(rng: random.Random, octets: bytearray) -> None:
-    octets[rng.randrange(len(octets))] = rng.choice((0, 1, 4, 12, 0x3F, 0x40, 0x80, 0xC0, 0xFF))
-
-
-def _cut(rng: random.Random, octets: bytearray) -> None:
-    del octets[rng.randrange(len(octets)) :]
-
-
-def _remove(rng: random.Random, octets: bytearray) -> None:
-    at = rng.randrange(len(octets))
-    del octets[at : at + rng.randrange(1, 5)]
-
-
-def _insert(rng: random.Random, octets: bytearray) -> None:
-    at = rng.randrange(len(octets))
-    octets[at:at] = rng.randbytes(rng.randrange(1, 20))
-
-
-def _repeat(rng: random.Random, octets: bytearray) -> None:
-    at = rng.randrange(len(octets))
-    octets += octets[at:] * rng.randrange(1, 4)
-
-
-MUTATIONS: tuple[Mutation, ...] = (
-    _flip,
-    _flip,
-    _flip,
-    _replace,
-    _replace,
-    _cut,
-    _remove,
-    _insert,
-    _repeat,
-)
 
 
 def mutated(
