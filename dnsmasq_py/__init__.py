@@ -12,6 +12,10 @@ forwarder  the order of things                              local      names kno
 cache      answers by question; stored: one of them         failures   what failed a moment ago
 routing    name -> servers                                  flights    what is being asked already
 resolution one question, along its chain of CNAMEs          scrub      what a reply really says
+keeping    what is stored, and for how long
+
+What changes in the cluster
+feed       kubedns tells, by wire/notify    purge      what that drops    nameindex  where it stands
 
 How servers are asked
 upstreams  which, by what is known of each (upstream)       exchange   one question, without IO

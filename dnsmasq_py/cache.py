@@ -12,6 +12,9 @@ and it goes back to the end. A scan of names that are asked once pushes out only
 
 Threads: receivers read `ready`, age what they find there and count its uses. All else belongs to
 the reactor's thread. Expired entries stay for `stale_s`, for times when nobody can be asked.
+
+`by_name` finds entries by the cluster's names in them, for when one of these changes (purge.py). It
+holds exactly the entries with marks, and these do not change while an entry is here.
 """
 
 from collections import deque
@@ -20,12 +23,14 @@ from itertools import islice
 from math import inf
 
 from dnsmasq_py.counters import Counters
+from dnsmasq_py.nameindex import USUAL_DEPTH, NameIndex
 from dnsmasq_py.stored import Ready, Stored
 from kubedns.wire import name as names
 from kubedns.wire import rr
 
 MAX_READY = 65536
 _ENTRY_COST = 300  # octets that an entry takes beside its octets and its key, measured
+_MARK_COST = 100  # each of the cluster's names in it
 _READY_COST = 500  # a ready reply beside its turns
 _MAX_FORMS = 8  # ready replies of one answer: clients choose the EDNS size that they write
 _MAX_SPARED = 64  # entries that get their second chance for one that comes
@@ -39,14 +44,20 @@ class Cache:
     See the head of this module.
 
     max_entries 0: nothing is kept. max_octets: what all of it may take, measured in wire size and
-    fixed costs. stale_s: how long after its expiry an entry stays.
+    fixed costs. stale_s: how long after its expiry an entry stays. depth: see NameIndex.
     """
 
     def __init__(
-        self, max_entries: int, max_octets: int, stale_s: float, counters: Counters
+        self,
+        max_entries: int,
+        max_octets: int,
+        stale_s: float,
+        counters: Counters,
+        depth: int = USUAL_DEPTH,
     ) -> None:
         self.entries: dict[bytes, Stored] = {}
         self.ready: dict[bytes, Ready] = {}
+        self.by_name = NameIndex(depth)
         self.octets = 0
         self.max_entries = max_entries
         self.max_octets = max_octets
@@ -74,6 +85,8 @@ class Cache:
             stored.used = old.used
         self.entries[key] = stored
         self.octets += cost
+        if stored.marks:
+            self.by_name.add(key, stored.marks)
         if old is not None:
             self._make_room(now)
         self._counters.insertions += 1
@@ -107,6 +120,14 @@ class Cache:
         stored = self.entries.get(key)
         if stored is not None:
             self._forget(key, stored)
+
+    def expire(self, key: bytes, at: float) -> None:
+        """Let an entry expire then, unless it does before."""
+        stored = self.entries[key]
+        if at < stored.expires:
+            stored.expires = at
+            for ready in list(stored.forms or ()):
+                self._drop_ready(ready)
 
     def drop_where(self, is_wrong: Callable[[bytes, Stored], bool]) -> None:
         """Forget the answers of which that is true, called with key and answer."""
@@ -153,17 +174,24 @@ class Cache:
         for ready in list(self.ready.values()):
             self._count(ready)
 
-    def is_cut(self, folded: bytes, zone: bytes, now: float) -> bool:
+    def is_cut(self, folded: bytes, zone: bytes, route: object, now: float) -> bool:
         """
         Tell whether a name above this one, in or at a zone, is known not to exist (RFC 8020).
 
-        Only for zones whose server can be trusted to know its empty non-terminals.
+        Only by what was heard by this route, whose server can be trusted to know its empty
+        non-terminals.
         """
         while folded != zone and folded[0]:
             folded = names.parent(folded)
             for rtype in (rr.A, rr.AAAA):
                 stored = self.entries.get(folded + bytes((0, rtype, 0, rr.IN, 0)))
-                if stored is not None and stored.rcode == rr.NXDOMAIN and now < stored.dies():
+                if (
+                    stored is not None
+                    and stored.rcode == rr.NXDOMAIN
+                    and stored.route is route
+                    and stored.octets[4:6] == b"\0\0"  # else it is said of a CNAME's target
+                    and now < stored.dies()
+                ):
                     return True
         return False
 
@@ -191,6 +219,8 @@ class Cache:
     def _forget(self, key: bytes, stored: Stored) -> None:
         del self.entries[key]
         self.octets -= _cost(key, stored)
+        if stored.marks:
+            self.by_name.remove(key, stored.marks)
         for ready in stored.forms or ():
             self._drop_ready(ready, listed=False)
 
@@ -211,13 +241,9 @@ class Cache:
             self._counters.queries["udp", ready.stored.rcode] += uses
 
 
-def name_of(key: bytes) -> bytes:
-    """Return the folded name of a question by its key."""
-    return key[:-5]
-
-
 def _cost(key: bytes, stored: Stored) -> int:
-    return _ENTRY_COST + len(key) + len(stored.octets)
+    marks = _MARK_COST * len(stored.marks)
+    return _ENTRY_COST + len(key) + len(stored.octets) + marks
 
 
 def _ready_cost(ready: Ready) -> int:

@@ -2,10 +2,10 @@
 What could not be resolved lately is not asked again at once (RFC 9520).
 
 A failure is remembered for 5 s, and each time that it repeats for twice as long, at most 5 minutes;
-one of the cluster's own server for 1 s at most. An answer ends it. Where nobody answered at all it
-says more of the servers than of the name: it is remembered for 10 s at most, and forgotten as soon
-as one of them has answered anything. Where a stale answer is there instead, the next try comes 30 s
-later (RFC 8767 section 5).
+one of the cluster's own server for 1 s at most, or until that tells of a change (purge.py). An
+answer ends it. Where nobody answered at all it says more of the servers than of the name: it is
+remembered for 10 s at most, and forgotten as soon as one of them has answered anything. Where a
+stale answer is there instead, the next try comes 30 s later (RFC 8767 section 5).
 """
 
 from dnsmasq_py.limits import Failed
@@ -42,6 +42,7 @@ class Failures:
 
     def __init__(self) -> None:
         self._kept: dict[bytes, _Remembered] = {}
+        self._clusters: set[bytes] = set()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -76,15 +77,28 @@ class Failures:
             for_s = FIRST_S
         if len(self._kept) >= _MAX_KEPT:
             del self._kept[next(iter(self._kept))]
+        if not cluster:
+            self._clusters.discard(key)
+        else:
+            if len(self._clusters) >= _MAX_KEPT:
+                self._clusters &= self._kept.keys()
+            self._clusters.add(key)
         self._kept[key] = _Remembered(failed, for_s, now, group if silent else None)
 
     def end(self, key: bytes) -> None:
         """Forget one: there was an answer."""
         self._kept.pop(key, None)
 
+    def end_clusters(self) -> None:
+        """Forget those of the cluster's server: something has changed there."""
+        for key in self._clusters:
+            self._kept.pop(key, None)
+        self._clusters.clear()
+
     def clear(self) -> None:
         """Forget all: other servers may do better."""
         self._kept.clear()
+        self._clusters.clear()
 
     def sweep(self, now: float) -> None:
         """Drop those whose repeat would count as a first one."""
@@ -93,3 +107,4 @@ class Failures:
         ]
         for key in old:
             del self._kept[key]
+        self._clusters &= self._kept.keys()

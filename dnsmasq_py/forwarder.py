@@ -1,10 +1,10 @@
 """
 What becomes of a query that no receiver could answer by itself.
 
-In order: what is no query (refused or dropped), other classes (chaos.py), local data (local.py),
-the cache, names that stay inside, failures of a moment ago, and then the servers of the name's
-route, together with whoever asks the same already (resolution.py). All of it runs in the reactor's
-thread and waits for nothing.
+In order: what is no query (refused or dropped, or taken by feed.py), other classes (chaos.py),
+local data (local.py), the cache, names that stay inside, failures of a moment ago, and then the
+servers of the name's route, together with whoever asks the same already (resolution.py). All of it
+runs in the reactor's thread and waits for nothing.
 """
 
 import time
@@ -19,11 +19,13 @@ from dnsmasq_py.cache import Cache
 from dnsmasq_py.chaos import Chaos
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.failures import Failures
-from dnsmasq_py.filters import FILTERED
+from dnsmasq_py.feed import Feed
 from dnsmasq_py.flights import EDE_NOT_READY, Flights
+from dnsmasq_py.keeping import Keeping
 from dnsmasq_py.limits import Crowd, Failed
 from dnsmasq_py.local import LocalAnswer, LocalData
 from dnsmasq_py.options import Options
+from dnsmasq_py.purge import Purges, has_part
 from dnsmasq_py.querylog import QueryLog
 from dnsmasq_py.question import Question
 from dnsmasq_py.resolution import MAX_DEPTH, Outcome, Resolution, made_here
@@ -31,13 +33,11 @@ from dnsmasq_py.routing import NOTHING, Route, Routes
 from dnsmasq_py.server import Server
 from dnsmasq_py.stored import Ready, Stored
 from kubedns.wire import name as names
-from kubedns.wire import question, reply, rr
+from kubedns.wire import notify, question, reply, rr
 from kubedns.wire.question import Query, WireError
 
 _EDE_CACHED_ERROR = 13
 _EDE_NOT_AUTHORITATIVE = 20
-_POSITIVE_CAP_S = 86400
-_NEGATIVE_CAP_S = 10800  # RFC 2308 section 5
 _LEAST_PREFETCHED_S = 3  # an answer that is good for less is not worth it
 _POPULAR = 2  # uses
 _TOO_MANY = Failed(rr.SERVFAIL, (0, "too many questions wait already"))
@@ -78,6 +78,9 @@ class Forwarder:
         self.clock = clock
         self.routes: Routes = NOTHING
         self.failures = Failures()
+        self.purges = Purges(cache, self.failures, lambda name: self.routes.find(name).cluster)
+        self.feed = Feed(options.kubedns_server, self.purges, self._has_zone, agenda.add)
+        self._keeping = Keeping(options, cache, self.purges, self.feed)
         self.crowd = Crowd()
         self.flights = Flights(options.dns_forward_max, counters)
         # Whether replies may be kept octet by octet: nothing in them is ever taken out.
@@ -116,8 +119,10 @@ class Forwarder:
         try:
             query = question.read(message)
         except WireError as error:
-            self.counters.malformed[_kind(error)] += 1
-            self.answering.refuse_message(message, error, sender, send, tcp=tcp)
+            if error.rcode == rr.NOTIMP and notify.is_notify(message):
+                self._notified(message, sender, send, tcp=tcp)
+            else:
+                self._refuse_message(message, error, sender, send, tcp=tcp)
             return
         now = self.clock()
         client = Client(query, sender, send, tcp=tcp)
@@ -130,6 +135,34 @@ class Forwarder:
             self._refuse(client, "no zone transfers here")
         else:
             self._in_class(message, client, query, now)
+
+    def _notified(
+        self, message: bytes, sender: Any, send: Callable[[bytes], Any], *, tcp: bool
+    ) -> None:
+        """Take what may be the cluster's server telling of changes."""
+        source = sender[0].removeprefix("::ffff:"), sender[1]
+        receipt = self.feed.received(message, source, self.clock(), tcp=tcp)
+        if isinstance(receipt, bytes):
+            send(receipt)
+        elif receipt is not None:
+            self._refuse_message(message, WireError("a NOTIFY", receipt), sender, send, tcp=tcp)
+
+    def _has_zone(self, zone: bytes) -> bool:
+        """Tell whether the cluster's server is asked about names of a zone."""
+        ours = self.routes.cluster_zones
+        return any(names.is_below(zone, each) or names.is_below(each, zone) for each in ours)
+
+    def _refuse_message(
+        self,
+        message: bytes,
+        error: WireError,
+        sender: Any,
+        send: Callable[[bytes], Any],
+        *,
+        tcp: bool,
+    ) -> None:
+        self.counters.malformed[_kind(error)] += 1
+        self.answering.refuse_message(message, error, sender, send, tcp=tcp)
 
     def _other_class(self, client: Client, query: Query) -> None:
         if not chaos.is_allowed(client.address):
@@ -194,7 +227,7 @@ class Forwarder:
         stale: Stored | None,
         now: float,
     ) -> None:
-        resolution = self.flights.find(key)
+        resolution = self._under_way(key)
         if resolution is not None:
             self._count(client, hit=True)
             self._join(client, resolution, stale, now)
@@ -233,6 +266,16 @@ class Forwarder:
         else:
             return
         resolution.ask(now)
+
+    def _under_way(self, key: bytes) -> Resolution | None:
+        """Return who asks this already, unless it has changed since, as far as can be known."""
+        resolution = step = self.flights.find(key)
+        while step is not None:
+            changed = self.purges.covers(step.since, (step.name,), missing=True)
+            if changed and self.routes.find(step.name).cluster:
+                return None
+            step = step.inner
+        return resolution
 
     def _is_stale_enough(self, route: Route) -> bool:
         """
@@ -298,7 +341,9 @@ class Forwarder:
         route = self.routes.find(folded)
         if route.cluster:
             for zone in self.routes.cluster_zones:
-                if names.is_below(folded, zone) and self.cache.is_cut(folded, zone, self.clock()):
+                if names.is_below(folded, zone) and self.cache.is_cut(
+                    folded, zone, route, self.clock()
+                ):
                     return LocalAnswer(rr.NXDOMAIN, authoritative=False)
         return self.local.inside(folded, asked.qtype, route) or route
 
@@ -336,7 +381,8 @@ class Forwarder:
 
     def _give_stale(self, client: Client, stale: Stored, route: Route) -> None:
         ttl = 0 if self.options.use_stale_cache_s is not None else 30
-        self.answering.give_stale(client, stale, cluster=route.cluster, ttl=ttl)
+        cluster = route.cluster or has_part(stale)
+        self.answering.give_stale(client, stale, cluster=cluster, ttl=ttl)
 
     def _give_failure(
         self, client: Client, failed: Failed, stale: Stored | None, route: Route
@@ -401,6 +447,7 @@ class Forwarder:
         known = self.flights.find(key)
         if parent.depth + 1 >= MAX_DEPTH or (known is not None and known.leads_to(parent)):
             return _CIRCLE
+        known = self._under_way(key)
         if known is not None:
             return known
         local = self.local.answer(asked.folded, asked.qtype)
@@ -429,8 +476,13 @@ class Forwarder:
 
     def give_stale(self, resolution: Resolution, stale: Stored) -> None:
         """Give all who wait an old answer; the question goes on."""
-        for client in self._leaving(resolution):
-            self._give_stale(client, stale, resolution.route)
+        if self._may_still_hold(resolution.key, stale):
+            for client in self._leaving(resolution):
+                self._give_stale(client, stale, resolution.route)
+
+    def _may_still_hold(self, key: bytes, stale: Stored) -> bool:
+        """Tell whether an old answer may still be given: what was purged is known to be wrong."""
+        return not stale.marks or self.cache.entries.get(key) is stale
 
     def conclude(self, resolution: Resolution, outcome: Outcome, now: float) -> None:
         """Keep an outcome, and reply to all clients that wait for it."""
@@ -439,26 +491,26 @@ class Forwarder:
         if isinstance(outcome, Stored):
             self.failures.end(resolution.key)
             if not resolution.is_local:
-                self.keep(resolution.key, outcome, now)
+                self.keep(resolution, outcome, now)
             for client in clients:
                 self.answering.give(client, outcome, now, cached=False)
             return
         stale = resolution.stale if _lets_stale(outcome) else None
+        if stale is not None and not self._may_still_hold(resolution.key, stale):
+            stale = None
         if outcome.error[0] != EDE_NOT_READY:  # too much to do just now says nothing of the name
-            route = resolution.route
-            self.failures.add(
-                resolution.key,
-                outcome,
-                now,
-                route.group,
-                cluster=route.cluster,
-                stale=stale is not None,
-            )
+            self._remember(resolution, outcome, now, stale=stale is not None)
         for client in clients:
             if stale is not None:
                 self._give_stale(client, stale, resolution.route)
             else:
                 self.answering.fail(client, outcome, "reply")
+
+    def _remember(self, resolution: Resolution, failed: Failed, now: float, *, stale: bool) -> None:
+        group = resolution.route.group
+        cluster = resolution.route.cluster or resolution.failed_in_cluster
+        if not cluster or resolution.since == self.purges.count:  # else it may do better now
+            self.failures.add(resolution.key, failed, now, group, cluster=cluster, stale=stale)
 
     def _leaving(self, resolution: Resolution) -> list[Client]:
         clients = list(resolution.clients.values())
@@ -467,40 +519,9 @@ class Forwarder:
             self.crowd.leave(client.address)
         return clients
 
-    def keep(self, key: bytes, stored: Stored, now: float) -> None:
-        """Store an answer for as long as the options and the RFCs allow, or not at all."""
-        options = self.options
-        if stored.is_cut:
-            return  # RFC 2181 section 9
-        negative = stored.is_negative and stored.error is not FILTERED
-        ttl = stored.ttl
-        if negative:
-            if options.no_negcache or self._is_clusters(stored):
-                return
-            if stored.octets[6:8] == b"\0\0":  # no SOA that would say for how long
-                if options.neg_ttl_s is None:
-                    return
-                ttl = min(ttl, options.neg_ttl_s) if stored.ttls else options.neg_ttl_s
-        ttl = max(ttl, options.min_cache_ttl_s)
-        ttl = min(ttl, _NEGATIVE_CAP_S if negative else _POSITIVE_CAP_S)
-        if options.max_cache_ttl_s is not None:
-            ttl = min(ttl, options.max_cache_ttl_s)
-        if ttl <= 0:
-            return
-        if options.no_round_robin:
-            stored.cycle = ()
-        stored.ttl = ttl
-        stored.expires = now + ttl
-        self.cache.put(key, stored, now)
-
-    def _is_clusters(self, stored: Stored) -> bool:
-        """
-        Tell whether the cluster's server has a part in an answer.
-
-        Its negative answers are not kept: a service may be created at any moment.
-        """
-        routes = [stored.route, *(route for _, route in stored.chain)]
-        return any(isinstance(route, Route) and route.cluster for route in routes)
+    def keep(self, resolution: Resolution, stored: Stored, now: float) -> None:
+        """Store what was found out."""
+        self._keeping.keep(resolution.key, stored, resolution.since, now)
 
 
 def _asked(query: Query) -> Question:

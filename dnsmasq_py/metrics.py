@@ -24,6 +24,8 @@ from dnsmasq_py import upstreammetrics
 from dnsmasq_py.cache import Cache
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.families import PREFIX, Sums, counter, gauge, histogram, rcode_text
+from dnsmasq_py.feed import Feed
+from dnsmasq_py.purge import Purges
 from dnsmasq_py.report import Tcp
 from dnsmasq_py.state import State
 from dnsmasq_py.upstreams import Upstreams
@@ -57,7 +59,7 @@ class Parts:
     What is measured.
 
     failures: those remembered. in_flight: questions at servers. waiting: clients that wait for
-    them. limits: bounds by name. lines, query_log: None where there are none.
+    them. limits: bounds by name. lines, query_log, feed, purges: None where there are none.
     """
 
     state: State
@@ -72,6 +74,8 @@ class Parts:
     limits: Mapping[str, int]
     lines: Unlogged | None = None
     query_log: Unasked | None = None
+    feed: Feed | None = None
+    purges: Purges | None = None
 
 
 def exposition(parts: Parts) -> Callable[[], bytes]:
@@ -94,6 +98,7 @@ class _Collected(Collector):
         yield from _cache(self._parts)
         yield from _load(self._parts)
         yield from upstreammetrics.collect(self._parts.state, self._parts.upstreams)
+        yield from _feed(self._parts)
         yield from _configuration(self._parts.state)
         yield from _log(self._parts)
 
@@ -171,6 +176,27 @@ def _load(parts: Parts) -> Iterator[Metric]:
     )
     yield gauge("draining", "1 while shutting down.", parts.state.draining)
     yield gauge("listeners", "Addresses where queries are taken.", len(parts.state.listeners()))
+
+
+def _feed(parts: Parts) -> Iterator[Metric]:
+    feed, purges = parts.feed, parts.purges
+    if feed is None or purges is None:
+        return
+    yield gauge("feed_alive", "1 while the cluster's server tells of changes.", feed.alive)
+    yield gauge("feed_serial", "Serial of the last change told, 0 for none.", feed.serial)
+    yield counter("feed_messages", "What was told, by kind.", "kind", feed.messages)
+    yield counter(
+        "feed_refused", "NOTIFY messages that did not count: forged, malformed, without the key.",
+        "reason", feed.refused,
+    )  # fmt: skip
+    for name, text, count in (
+        ("feed_begun", "How often a feed began, or came back.", feed.begun),
+        ("feed_unexpected_serials", "How often something had been missed.", feed.out_of_step),
+        ("feed_purges", "Changes that answers were dropped for.", purges.count),
+        ("feed_purged_entries", "Answers dropped for a change.", purges.dropped),
+        ("feed_suspected_entries", "Answers that became at most stale.", purges.suspected),
+    ):
+        yield CounterMetricFamily(PREFIX + name, text, value=count)
 
 
 def _configuration(state: State) -> Iterator[Metric]:

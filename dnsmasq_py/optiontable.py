@@ -71,7 +71,12 @@ _SUPPORTED: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Cache": (
         ("cache-size/c?!", "ENTRIES", "answers to keep (default 150); 0: none"),
-        ("no-negcache/N", "", "keep no answers that something does not exist"),
+        (
+            "no-negcache/N",
+            "",
+            "keep no answers that something does not exist; but those of the cluster, while its "
+            "server tells when they change",
+        ),
         ("neg-ttl=!", "SECONDS", "how long to keep such answers that do not say it themselves"),
         ("min-cache-ttl=!", "SECONDS", "keep answers at least so long; at most 3600"),
         ("max-cache-ttl=!", "SECONDS", "keep answers at most so long"),

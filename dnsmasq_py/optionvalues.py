@@ -117,7 +117,8 @@ def _log_queries(collected: Collected, text: str | None) -> None:
     kind = reveal(text or "")
     collected.values["log_queries"] = "extra" if kind == "extra" else "yes"
     if kind not in ("", "extra"):
-        collected.warnings.append(f"--log-queries={kind}: {quote(kind)} means nothing here")
+        told = quote(kind)  # escaped: the line goes to the log
+        collected.warnings.append(f"--log-queries={told[1:-1]}: {told} means nothing here")
 
 
 def _log_facility(collected: Collected, text: str | None) -> None:

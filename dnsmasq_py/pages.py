@@ -93,6 +93,7 @@ class Pages:
                 "limits": dict(parts.limits),
                 "limits_reached": dict(counters.limits),
             },
+            "feed": self._feed(),
             "dropped": dict(counters.dropped),
             "malformed": dict(counters.malformed),
             "bad_replies": dict(counters.bad_replies),
@@ -106,6 +107,26 @@ class Pages:
             "warnings": [
                 {"time": _time(warned.at), "text": warned.text} for warned in state.warnings
             ],
+        }
+
+    def _feed(self) -> dict[str, Any] | None:
+        feed, purges = self._parts.feed, self._parts.purges
+        if feed is None or purges is None:
+            return None
+        known = feed.instance != b""
+        return {
+            "alive": feed.alive,
+            "teller": str(feed.teller),
+            "instance": feed.instance.hex(),
+            "serial": feed.serial,
+            "heard_s_ago": round(self._clock() - feed.heard, 3) if known else None,
+            "begun": feed.begun,
+            "out_of_step": feed.out_of_step,
+            "messages": dict(feed.messages),
+            "refused": dict(feed.refused),
+            "purges": purges.count,
+            "purged": purges.dropped,
+            "suspected": purges.suspected,
         }
 
     def route(self, route: Route) -> dict[str, Any]:

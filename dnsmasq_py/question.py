@@ -43,3 +43,8 @@ class Question:
             return struct.pack(">HHHHH", flags, 1, 0, 0, 0) + octets
         opt = struct.pack(">BHHBBHH", 0, rr.OPT, edns_size, 0, 0, self.do << 15, 0)
         return struct.pack(">HHHHH", flags, 1, 0, 0, 1) + octets + opt
+
+
+def name_of(key: bytes) -> bytes:
+    """Return the folded name of a question by its key."""
+    return key[:-5]

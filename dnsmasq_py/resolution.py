@@ -53,6 +53,8 @@ class Resolution:
     key: that of the cache. clients: by address and ID. inner: what the chain waits for now.
     stale: an old answer that may be given if there is no new one; due: when, for the agenda.
     background: nobody waits, and nobody would mind.
+    since: the purge count of when it was asked, or of the oldest part of its chain (purge.py).
+    failed_in_cluster: what its chain leads to failed, and the cluster's server with it.
     is_asked: it has begun. is_late: a stale answer was given. is_local: made here, not to be kept.
     """
 
@@ -70,12 +72,14 @@ class Resolution:
         "due",
         "ended",
         "exchange",
+        "failed_in_cluster",
         "inner",
         "is_asked",
         "is_late",
         "is_local",
         "key",
         "route",
+        "since",
         "stale",
     )
 
@@ -102,6 +106,8 @@ class Resolution:
         self.stale: Stored | None = None
         self.due = self.booked = inf
         self.agenda: Any = None
+        self.since = forwarder.purges.count
+        self.failed_in_cluster = False
         self.ended = False
         self.is_asked = False
         self.is_late = False
@@ -250,7 +256,7 @@ class Resolution:
         """Keep an answer that came when nobody waited any more."""
         if result.octets is not None and result.rcode in _ANSWERS and not self._links:
             now = self._forwarder.clock()
-            self._forwarder.keep(self.key, self._plain(result, now), now)
+            self._forwarder.keep(self, self._plain(result, now), now)
 
     def _fall_through(self, now: float) -> None:
         """Ask on where the cluster's server says that a name is none of the cluster's."""
@@ -371,10 +377,14 @@ class Resolution:
 
     def followed(self, outcome: Outcome, target: bytes, now: float) -> None:
         """Take what the chain leads to; target: folded."""
-        self.inner = None
+        inner, self.inner = self.inner, None
         if self.ended:
             return
+        if inner is not None:
+            self.since = min(self.since, inner.since)
         if isinstance(outcome, Failed):
+            leads_there = self._forwarder.routes.find(target).cluster
+            self.failed_in_cluster = leads_there or (inner is not None and inner.failed_in_cluster)
             self._end(outcome, now)
             return
         rest = response.read(b"\0\0" + outcome.octets)

@@ -15,6 +15,7 @@ from kubedns.nameserver import ip_text, is_label, is_subdomain
 from kubedns.wire import name as names
 
 _INTERFACE_MAX = 15  # characters, IFNAMSIZ without its zero
+_SCOPE = re.compile(rf"[!-.0-9;-~]{{1,{_INTERFACE_MAX}}}")  # what an interface may be called
 _ANY = (bytes(4), bytes(16))  # 0.0.0.0 and ::
 _URL = re.compile(r"(?P<domains>/.*/)?(?P<url>[a-z]+://[^/]*)", re.DOTALL)
 _HOST = re.compile(r"\[(?P<v6>[^\[\]]*)\](?::(?P<port6>.*))?|(?P<v4>[^:\[\]]*)(?::(?P<port4>.*))?")
@@ -175,7 +176,7 @@ def _address(text: str) -> str:
     """Return an IP address in its shortest form; one with an interface (fe80::1%eth0) keeps it."""
     bare, percent, scope = text.partition("%")
     address = ip_text(bare)
-    if address is None or (percent and (":" not in address or not scope)):
+    if address is None or (percent and (":" not in address or not _SCOPE.fullmatch(scope))):
         if re.fullmatch(r"[0-9.]+:[0-9]+", text):
             raise ValueError("a port is written IP#PORT")
         raise ValueError(

@@ -20,7 +20,7 @@ from twisted.logger import LogEvent, Logger
 
 from dnsmasq_py import interfaces, limits, report, routing
 from dnsmasq_py.agenda import LAG_S, Agenda
-from dnsmasq_py.cache import Cache, name_of
+from dnsmasq_py.cache import Cache
 from dnsmasq_py.chaos import Chaos, Statistics
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.dial import Dialer
@@ -32,10 +32,12 @@ from dnsmasq_py.listen import CacheReceiver, Misses, Streams
 from dnsmasq_py.local import LocalData
 from dnsmasq_py.logs import Lines
 from dnsmasq_py.metrics import Parts
+from dnsmasq_py.nameindex import BELOW_ZONE, USUAL_DEPTH
 from dnsmasq_py.options import Options, read_servers_file
 from dnsmasq_py.pages import Pages
 from dnsmasq_py.probes import Loops, Neighbour, Prober
 from dnsmasq_py.querylog import QueryLog
+from dnsmasq_py.question import name_of
 from dnsmasq_py.routing import Route, Routes
 from dnsmasq_py.rules import Match, ServerRule
 from dnsmasq_py.server import Server
@@ -52,6 +54,7 @@ from kubedns.serve.listeners import Listeners
 from kubedns.serve.stream import StreamFactory
 from kubedns.wire import name as names
 from kubedns.wire import rr
+from kubedns.zone.address import is_reverse
 
 log = Logger()
 
@@ -90,7 +93,13 @@ class DnsForwarder:
         stale_s = options.max_stale_s
         if options.use_stale_cache_s is not None:
             stale_s = options.use_stale_cache_s or float("inf")
-        self._cache = Cache(options.cache_size, options.cache_bytes, stale_s, self._counters)
+        self._cache = Cache(
+            options.cache_size,
+            options.cache_bytes,
+            stale_s,
+            self._counters,
+            _depth(_cluster_zones(options)),
+        )
         self._lines = self._open_log()
         self._query_log = self._make_query_log()
         self._upstreams = Upstreams()
@@ -111,6 +120,7 @@ class DnsForwarder:
         self._prober = Prober(self._upstreams, self._dialer, self._agenda, time.monotonic)
         self._loops = Loops(self._prober, self._loop_found)
         self._forwarder.probe_seen = self._loops.seen
+        self._forwarder.feed.say = lambda line: log.info("{line}", line=line)
         self._neighbour = Neighbour(
             self._prober, options.kubedns_server, self._neighbour_known, reactor
         )
@@ -280,6 +290,8 @@ class DnsForwarder:
             },
             lines=self._lines,
             query_log=self._query_log,
+            feed=self._forwarder.feed,
+            purges=self._forwarder.purges,
         )
         site = http.site(Pages(parts, time.monotonic).pages(), self._reactor)
         with sockets.tcp(*self._options.admin_address) as listening:
@@ -477,6 +489,12 @@ def _cluster_zones(options: Options) -> list[bytes]:
         for rule in options.servers
         if rule.server == options.kubedns_server and rule.match is Match.SUFFIX
     ]
+
+
+def _depth(zones: list[bytes]) -> int:
+    """Return how many labels a service's name has in the cluster's zones."""
+    depths = [len(names.labels(z)) for z in zones if z != names.ROOT and not is_reverse(z)]
+    return min(depths, default=USUAL_DEPTH - BELOW_ZONE) + BELOW_ZONE
 
 
 def _others(servers: tuple[Server, ...], looping: set[Server]) -> tuple[Server, ...]:

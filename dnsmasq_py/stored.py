@@ -47,6 +47,8 @@ class Stored:
     last configuration for which that was found right. chain: (name, route) of the further names in
     a chain of CNAMEs, and who answered for them.
     error: extended DNS error (code, text) that goes with it (RFC 8914).
+    marks: the cluster's names in it, folded, b"" for the one that is asked for; none if its server
+    has no part in it (purge.py).
     """
 
     __slots__ = (
@@ -56,6 +58,7 @@ class Stored:
         "error",
         "expires",
         "forms",
+        "marks",
         "octets",
         "refreshing",
         "route",
@@ -83,6 +86,7 @@ class Stored:
         self.chain: tuple[tuple[bytes, object], ...] = ()
         self.error: tuple[int, str] | None = None
         self.forms: list[Ready] | None = None
+        self.marks: tuple[bytes, ...] = ()
         self.used = 0  # times, since it was stored or last spared
         self.refreshing = False
 
@@ -139,6 +143,7 @@ class Stored:
             self.route,
         )
         other.error = self.error
+        other.marks = self.marks
         return other
 
     def aged(self, ttl: int) -> bytearray:

@@ -28,6 +28,10 @@ from prometheus_client.registry import Collector
 from kubedns.cluster.feed import LATENCY_S, Feed
 from kubedns.cluster.pairing import Pairing
 from kubedns.serve.counters import Counters, Histogram
+from kubedns.snapshot.saving import Saving
+from kubedns.tell.session import State
+from kubedns.tell.teller import Teller
+from kubedns.tell.waiting import MAX_NAMES
 from kubedns.wire import rr
 from kubedns.zone.answers import Answers
 from kubedns.zone.lookup import Zone
@@ -47,6 +51,8 @@ class Parts:
     config_errors: Callable[[], Mapping[str, int]]
     late: Callable[[], bool]
     connections: Callable[[], int]
+    teller: Teller
+    saving: Saving
 
 
 def exposition(parts: Parts, prefix: str) -> Callable[[], bytes]:
@@ -69,6 +75,8 @@ class _Collected(Collector):
         yield from _original(self._parts.counters, self._prefix)
         yield from _queries(self._parts)
         yield from _cluster(self._parts)
+        yield from _notify(self._parts.teller)
+        yield from _snapshot(self._parts.saving)
 
 
 def _original(counters: Counters, prefix: str) -> Iterator[Metric]:
@@ -176,6 +184,49 @@ def _cluster(parts: Parts) -> Iterator[Metric]:
     family.add_metric([], _buckets(latency), latency.total)
     yield family
     yield from _resources(parts.resources())
+
+
+def _notify(teller: Teller) -> Iterator[Metric]:
+    to = ["to"]
+    up = GaugeMetricFamily(
+        "kubedns_notify_up", "1 while a cache is told of changes, and says so.", labels=to
+    )
+    waiting = GaugeMetricFamily(
+        "kubedns_notify_waiting",
+        f"Names that a cache has yet to be told; {MAX_NAMES + 1}: everything.",
+        labels=to,
+    )
+    serial = GaugeMetricFamily(
+        "kubedns_notify_serial", "Serial of the zone that a cache has last owned to.", labels=to
+    )
+    events = CounterMetricFamily(
+        "kubedns_notify",
+        "Messages sent (hello, names, all, heartbeat, retries) and what came back.",
+        labels=["to", "event"],
+    )
+    for target, session in teller.sessions():
+        up.add_metric([target], session.state is State.TOLD and session.known is not None)
+        waiting.add_metric([target], MAX_NAMES + 1 if session.waiting is None else session.waiting)
+        if session.known is not None:
+            serial.add_metric([target], session.known)
+        for event, count in session.counts.items():
+            events.add_metric([target, event], count)
+    yield from (up, waiting, serial, events)
+
+
+def _snapshot(saving: Saving) -> Iterator[Metric]:
+    yield _gauge("kubedns_stale", "1 while a snapshot is served.", saving.stale)
+    if saving.age_s is not None:
+        yield _gauge(
+            "kubedns_snapshot_age_seconds", "Since the snapshot was known to be right.",
+            saving.age_s,
+        )  # fmt: skip
+    yield _gauge("kubedns_snapshot_bytes", "Octets of the snapshot.", saving.octets)
+    yield CounterMetricFamily("kubedns_snapshot_writes", "Snapshots written.", value=saving.writes)
+    yield CounterMetricFamily(
+        "kubedns_snapshot_errors", "Snapshots that could not be read or written.",
+        value=saving.errors,
+    )  # fmt: skip
 
 
 def _resources(resources: Sequence[Mapping[str, object]]) -> Iterator[Metric]:

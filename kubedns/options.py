@@ -29,6 +29,7 @@ from kubedns.zone.lookup import PodNames
 __all__ = ["Options", "ShowText", "UsageError", "parse", "usage"]
 
 TTL_MAX_S = 3600
+_NOTIFY = ("127.0.0.1", 53)  # dnsmasq-nanny's place in the pod
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Options:
     reverse_cidrs: tuple[readers.Network, ...]
     dns_service: tuple[str, str]  # namespace, name
     status_address: tuple[str, int] | None  # loopback; None: off
+    notify: tuple[tuple[str, int], ...]  # IP address and port of each listener
+    snapshot: str
     lame_duck_s: float
     watch_silence_s: float
     forbidden_retry_s: float
@@ -94,6 +97,8 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     expand = partial(readers.read_url, environ=environ)
     values["kube_master_url"] = read_value("--kube-master-url", expand, values["kube_master_url"])
     _check_together(values)
+    listeners = values["notify"] or (_NOTIFY,)
+    values["notify"] = tuple(dict.fromkeys(each for each in listeners if each is not None))
     for name, (field, read, default) in _ENVIRONMENT.items():
         values[field] = read_value(name, read, environ.get(name) or default)
     return Options(**values, warnings=tuple(_warnings(parsed)))
@@ -117,6 +122,8 @@ def _check_together(values: Mapping[str, Any]) -> None:
         if values["objects"] and values[field]:
             flag = "--" + field.replace("_", "-")
             raise UsageError(f"--objects replaces the API server, {flag} cannot be set with it")
+    if None in values["notify"] and len(values["notify"]) > 1:
+        raise UsageError("--notify=off cannot be set with another --notify")
 
 
 def _warnings(parsed: Parsed) -> Iterator[str]:
@@ -300,6 +307,22 @@ _OURS = (
         "127.0.0.1:10057",
         "IP:PORT",
         "loopback address of /status and /metrics; empty: off",
+    ),
+    Flag(
+        "notify",
+        readers.read_listener,
+        None,
+        "IP:PORT",
+        f"cache in front that is told which names change, if it is one of ours; none given: "
+        f"{_NOTIFY[0]}:{_NOTIFY[1]}; off: nobody is told",
+    ),
+    Flag(
+        "snapshot",
+        str,
+        "",
+        "FILE",
+        "keep what is served in this file too, and serve it after a restart until the lists are "
+        "read; its folder must be ours to write to; empty: off",
     ),
     Flag(
         "lame-duck",

@@ -79,6 +79,9 @@ class Pages:
     def _readiness(self) -> http.Page:
         if self._state.draining:
             return http.Page("shutting down\n", 503)
+        saving = self._parts.saving
+        if saving.stale:
+            return http.Page(f"ok, from a snapshot {saving.age_s:.0f} s old\n")
         if not self._parts.zone.synced:
             missing = ", ".join(self._source.missing()) or "the first records"
             return http.Page(f"not in sync with the cluster: waiting for {missing}\n", 503)
@@ -119,6 +122,8 @@ class Pages:
             "exceptions": parts.counters.exceptions,
             "dropped": dict(parts.counters.dropped),
             "outside": dict(parts.outside()),
+            "notify": parts.teller.status(),
+            "snapshot": parts.saving.status(),
             "config": {
                 "stub_domains": {
                     domain: [str(server) for server in servers]

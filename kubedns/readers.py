@@ -204,6 +204,21 @@ def read_status_address(text: str) -> tuple[str, int] | None:
     return str(ipaddress.ip_address(host)), number
 
 
+def read_listener(text: str) -> tuple[str, int] | None:
+    """Return the address and port of a listener of ours; None for `off`."""
+    if text == "off":
+        return None
+    host, port = split_host_port(text)
+    try:
+        address = ipaddress.ip_address(host)
+        number = read_port(port)
+    except ValueError:
+        raise ValueError("must be IP:port, an IPv6 address in brackets, or off") from None
+    if address.is_unspecified or address.is_multicast or not number or "%" in host:
+        raise ValueError("must be the address and port of one listener")
+    return str(address), number
+
+
 def read_path(text: str) -> str:
     """Return the path of a file or folder; whether it exists is not looked at."""
     if not text:

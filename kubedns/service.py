@@ -1,8 +1,9 @@
 """
 The wiring of kubedns, and the only file that knows every part; start and stop order.
 
-Start: DNS sockets (SERVFAIL for what is not known yet), HTTP pages, configuration, then the source
-of objects. Stop: not ready, answer on for the lame-duck time, then sockets, pages and source.
+Start: the snapshot, DNS sockets (SERVFAIL for what is not known yet), HTTP pages, configuration,
+then the source of objects. Stop: not ready, answer on for the lame-duck time, then sockets, pages
+and source, and the snapshot of what was served last.
 """
 
 import gc
@@ -26,14 +27,16 @@ from kubedns.outside import Outside
 from kubedns.serve import http, sockets
 from kubedns.serve.counters import Counters
 from kubedns.serve.listeners import Listeners
-from kubedns.serve.receiver import Backlog, Receiver, answering
+from kubedns.serve.receiver import Backlog, Receiver, Send, answering
 from kubedns.serve.responder import Responder
 from kubedns.serve.stream import StreamFactory
+from kubedns.snapshot.saving import Saving
+from kubedns.tell.teller import Teller
 from kubedns.wire import name as names
 from kubedns.zone import address
 from kubedns.zone.answers import Answers
 from kubedns.zone.lookup import PodNames, Zone
-from kubedns.zone.tree import Tree
+from kubedns.zone.tree import Change, Tree
 
 log = Logger()
 
@@ -41,6 +44,7 @@ RESOLV_CONF = "/etc/resolv.conf"
 _MAX_OWN_ADDRESSES = 8
 _RESOLV_CONF_S = 5.0
 _PROFILING_PORT = 6060
+_REPLY_OR_OPCODE = 0xF8  # of the third octet; none of it is set in a query
 # A receiver thread that has a query in hand waits for the interpreter this long at most while the
 # reactor works; the default of 5 ms would be the p99 under churn.
 _SWITCH_INTERVAL_S = 0.0005
@@ -58,19 +62,20 @@ class KubeDns:
 
         self.counters = Counters()
         self.answers = Answers(self.counters.left)
+        tree = Tree(
+            names.from_text(options.domain),
+            (options.dns_service[0].encode(), options.dns_service[1].encode()),
+        )
         self.zone = Zone(
-            Tree(
-                names.from_text(options.domain),
-                (options.dns_service[0].encode(), options.dns_service[1].encode()),
-            ),
+            tree,
             pods=options.pods,
             ttl=options.ttl_s,
             negative_ttl=options.negative_ttl_s,
             wildcards=options.wildcards,
             reverse_zones=options.reverse_cidrs,
         )
-        self.pairing = Pairing(self.zone.tree)
-        self.feed = Feed(self.pairing, self.answers.forget, self.answers.clear, reactor)
+        self.pairing = Pairing(tree)
+        self.feed = Feed(self.pairing, self._changed, self._all_changed, reactor)
         listening = [options.dns_bind_address]
         if sockets.is_wildcard(options.dns_bind_address):
             listening += sockets.local_addresses()
@@ -87,7 +92,8 @@ class KubeDns:
             version=f"kube-dns-py {__version__}",
             host=platform.node() or "localhost",
         )
-        self._backlog = Backlog(reactor, answering(self._respond_udp, self.counters), self.counters)
+        self._answer = answering(self._respond_udp, self.counters)
+        self._backlog = Backlog(reactor, self._receive_udp, self.counters)
         self._streams = StreamFactory(
             self._respond_tcp, self.counters, reactor, ready=self._ready_tcp
         )
@@ -99,6 +105,10 @@ class KubeDns:
             self._streams,
             self._addresses_seen,
         )
+        self.teller = Teller(
+            options.notify, tree.zone, lambda: tree.serial, self._listeners.send, reactor
+        )
+        self.saving = Saving(options.snapshot, self.zone, reactor)
         self._source = self._make_source()
         parts = metrics.Parts(
             counters=self.counters,
@@ -111,6 +121,8 @@ class KubeDns:
             config_errors=lambda: self._state.config_error_counts,
             late=lambda: self._state.late,
             connections=lambda: len(self._streams),
+            teller=self.teller,
+            saving=self.saving,
         )
         self._pages = pages.Pages(parts, self._state, self._source, options, clock=reactor.seconds)
 
@@ -128,8 +140,11 @@ class KubeDns:
         for warning in options.warnings:
             log.warn("{warning}", warning=warning)
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        self._restore()
         self._listen_dns()
         self._listen_http()
+        self.teller.start()
+        self.saving.start()
         self._start_config()
         await self._source.start()
         self._reactor.callLater(options.initial_sync_timeout_s, self._late)
@@ -149,12 +164,14 @@ class KubeDns:
         self._backlog.closed = True
         for watch in self._watches:
             await _done(watch.stopService())
+        self.teller.stop()
         await self._listeners.close()
         for port in self._ports:
             await _done(port.stopListening())
         self._streams.close_all()
         self.feed.stop()
         await self._source.stop()
+        await self.saving.stop()
         log.info("stopped")
 
     # Sockets
@@ -176,7 +193,7 @@ class KubeDns:
         own = _packed(shown[:_MAX_OWN_ADDRESSES])
         if own != self.zone.own_addresses:
             self.zone.own_addresses = own
-            self.answers.clear()
+            self._changed(self.zone.tree.server_moved())
 
     def _make_receiver(self, bound: socket.socket, any_address: bool) -> Receiver:
         return Receiver(
@@ -203,6 +220,11 @@ class KubeDns:
 
     # Questions
 
+    def _receive_udp(self, message: bytes, client: Any, send: Send) -> None:
+        no_query = len(message) > 2 and message[2] & _REPLY_OR_OPCODE
+        if not (no_query and self.teller.received(message, client)):
+            self._answer(message, client, send)
+
     def _respond_udp(self, message: bytes) -> Any:
         return self.responder.answer(message, tcp=False)
 
@@ -222,6 +244,27 @@ class KubeDns:
         """Resolve a stub server's host name here, when it is a name of the cluster."""
         found = self.responder.addresses(qname)
         return None if found is None else [address.unpack(packed) for packed in found]
+
+    # Changes
+
+    def _restore(self) -> None:
+        """Serve a snapshot until the lists are read: better what was true a moment ago."""
+        with log.failuresHandled("while taking in the snapshot"):
+            found = self.saving.load()
+            if found is not None:
+                self.zone.tree.serial = found.serial
+                self.pairing.restore(found.services, found.namespaces, found.pods)
+
+    def _changed(self, change: Change, more: bool = False) -> None:
+        """Forget the answers that a change made wrong, here and in the caches in front."""
+        if change:
+            self.answers.forget(change.tags)
+            self.saving.changed()
+        self.teller.changed(change, more=more)
+
+    def _all_changed(self) -> None:
+        self.answers.clear()
+        self.teller.everything()
 
     # Objects
 
@@ -268,6 +311,7 @@ class KubeDns:
         # first would hold up everything for a tenth of a second in a large cluster.
         gc.freeze()
         self.zone.synced = True
+        self.teller.everything()  # what was SERVFAIL may be NXDOMAIN now
         took = self._reactor.seconds() - self._state.began
         log.info("in sync with the cluster after {took:.2f} s", took=took)
 
@@ -275,8 +319,9 @@ class KubeDns:
         if not self.zone.synced:
             self._state.late = True
             log.error(
-                "not in sync after --initial-sync-timeout={s} s, waiting for {missing}: unready, "
+                "not in sync after --initial-sync-timeout={s} s, waiting for {missing}: {instead}, "
                 "unknown names get SERVFAIL",
+                instead="serving a snapshot" if self.saving.stale else "unready",
                 s=self._options.initial_sync_timeout_s,
                 missing=", ".join(self._source.missing()),
             )
@@ -285,7 +330,7 @@ class KubeDns:
         mode = PodNames.INSECURE if forbidden else self._options.pods
         if mode is not self.zone.pods:
             self.zone.pods = mode
-            self.answers.clear()
+            self._all_changed()
 
     # Configuration
 

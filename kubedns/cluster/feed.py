@@ -1,5 +1,5 @@
 """
-Events on their way into the zone: paired, put into the tree, and forgotten by the answers.
+Events on their way into the zone: paired, put into the tree, and told to whoever keeps answers.
 
 A change that was announced is in the answers when `changed` returns, unless a whole list is being
 worked off: that goes in batches, with the reactor's turn between them, so that queries never wait.
@@ -31,21 +31,21 @@ class Feed:
     """
     See the head of this module.
 
-    forget: called with the tags of every change (see zone/tree.py); forget_all: with nothing, when
-    they cannot be known.
+    changed: called with every change, and whether more of the same list follows; the last call of a
+    list may bring an empty change. all_changed: called when what changed cannot be known.
     """
 
     def __init__(
         self,
         pairing: Pairing,
-        forget: Callable[[Iterable[bytes]], None],
-        forget_all: Callable[[], None],
+        changed: Callable[[Change, bool], None],
+        all_changed: Callable[[], None],
         reactor: Any,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._pairing = pairing
-        self._forget = forget
-        self._forget_all = forget_all
+        self._changed = changed
+        self._all_changed = all_changed
         self._reactor = reactor
         self._wall_clock = wall_clock
         self._later: Any = None
@@ -135,9 +135,8 @@ class Feed:
         change: Change = self._pairing.flush(self._wall_clock(), limit=_BATCH)
         if len(self._pairing.failed) > known:
             self._say_failed()
-        if change:
-            self.changes += 1
-            self._forget(change.tags)
+        self.changes += bool(change)
+        self._changed(change, bool(self._pairing.waiting))
         if self._pairing.waiting:
             self._later = self._reactor.callLater(0, self._batch)
         else:
@@ -149,7 +148,7 @@ class Feed:
             fault = Failure(error)
             log.failure("while building the records of {key}", failure=fault, key=key)
         self.faults += len(self._pairing.failed)
-        self._forget_all()
+        self._all_changed()
 
     def _settle(self) -> None:
         waiting, self._on_settled = self._on_settled, []

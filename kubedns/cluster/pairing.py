@@ -10,12 +10,13 @@ Invariants
 - One writer for all kinds, so no order of events can bring back what was deleted.
 - A service is built from its slices if it has any, else from its Endpoints object: the API's
   fall-back (403 on slices) and files that hold either need no other rule.
-- A headless service is not built before the first list of its endpoints is complete.
+- A headless service is not built before the first list of its endpoints is complete; what a
+  snapshot knew of it stays until then, and a service of the snapshot until services are listed.
 - A value that equals the one before is no change: neither tree nor serial hear of it.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from kubedns.cluster import records
 from kubedns.cluster.objects import Decoded, Kind, Namespace, Pod, Service, Slice, Value
@@ -42,6 +43,25 @@ class Pairing:
         self._namespaces_known = False
         self._namespaces_dirty = False
         self._endpoints_listed = False
+        self._restored: dict[Key, None] = {}  # services of which a snapshot alone knows
+        self._restored_pods: set[tuple[bytes, bytes]] = set()
+
+    def restore(
+        self,
+        services: Iterable[tuple[Key, Branch]],
+        namespaces: Iterable[bytes] | None,
+        pods: Iterable[tuple[bytes, Collection[bytes]]],
+    ) -> None:
+        """Put into the tree what it held once; each part of it stays until its list is complete."""
+        for key, branch in services:
+            self.tree.replace(key, branch)
+            self._restored[key] = None
+        if namespaces is not None:
+            self.tree.set_namespaces(frozenset(namespaces))
+            self._namespaces_known = True
+        for namespace, addresses in pods:
+            self.tree.change_pods(namespace, set(), set(addresses))
+            self._restored_pods.update((namespace, packed) for packed in addresses)
 
     # Events
 
@@ -74,6 +94,12 @@ class Pairing:
             self.drop(kind, key)
         self._dirty.update(dict.fromkeys(self.failed))
         self.failed.clear()
+        if kind is Kind.SERVICE:
+            self._dirty.update(self._restored)
+            self._restored = {}
+        elif kind is Kind.POD:
+            self._touched_pods |= self._restored_pods
+            self._restored_pods = set()
         if kind in self._endpoints:
             self.endpoints_listed()
         elif kind is Kind.NAMESPACE:
@@ -134,7 +160,7 @@ class Pairing:
     def _build(self, key: Key) -> Branch | None:
         service = self._services.get(key)
         if service is None:
-            return None
+            return self.tree.branch(*key) if key in self._restored else None
         headless = service.alias is None and not service.cluster_ips
         if headless and not self._endpoints_listed:
             return self.tree.branch(*key)  # as it was, perhaps from a snapshot

@@ -6,6 +6,8 @@ plain one for each local address, up to a bound, which is cheaper (receiver.py).
 addresses are served, then each has its own socket of both kinds, as soon as the machine has it.
 """
 
+import errno
+import ipaddress
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -76,6 +78,28 @@ class Listeners:
     def hosts(self) -> list[str]:
         """Return the addresses that are served; `*`: all."""
         return [host or "*" for host in self._tcp]
+
+    def send(self, message: bytes, host: str, port: int) -> None:
+        """
+        Send a message of our own, from the UDP socket that queries from that host would come by.
+
+        Raises:
+            OSError: it could not be sent, or would have had to wait.
+        """
+        sending = self._towards(host)
+        mapped = sending.family == socket.AF_INET6 and ":" not in host
+        to = ("::ffff:" + host if mapped else host, port)
+        sending.sendto(message, socket.MSG_DONTWAIT, to)
+
+    def _towards(self, host: str) -> socket.socket:
+        six = ":" in host
+        loopback = "::1" if six else "127.0.0.1"
+        if ipaddress.ip_address(host).is_loopback and loopback in self._udp:
+            return self._udp[loopback].socket
+        for served, receiver in self._udp.items():  # the wildcard's comes first
+            if not served or (":" in served) is six:
+                return receiver.socket
+        raise OSError(errno.EADDRNOTAVAIL, "no socket of its family")
 
     async def close(self) -> None:
         """Listen no more; return when all threads have ended and all sockets are closed."""

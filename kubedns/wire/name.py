@@ -112,6 +112,14 @@ def labels(name: bytes) -> tuple[bytes, ...]:
     return tuple(found)
 
 
+def is_name(octets: bytes) -> bool:
+    """Tell whether octets are a name in wire form, without compression and with nothing behind."""
+    try:
+        return read(octets, 0) == (octets, len(octets))
+    except (BadNameError, IndexError):
+        return False
+
+
 def suffixes(name: bytes) -> Iterator[tuple[int, bytes]]:
     """Give (offset, rest of the name) at each label, the whole name first, without the root."""
     i = 0

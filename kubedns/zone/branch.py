@@ -9,6 +9,8 @@ Three kinds, by Kubernetes DNS specification 1.1.0: Addressed (2.3, ClusterIP), 
 Alias (2.5, ExternalName). `below` is always the labels between the question's name and the
 Service, leftmost first: () is the Service itself, (b"_http", b"_tcp") one of its ports.
 
+The structs stand in snapshots as they are (snapshot/contents.py): another field is another version.
+
 `find` gives the RDATA of one type at a name: () where the name exists without such records
 (NODATA), None where there is no such name.
 """
@@ -29,7 +31,7 @@ Below = tuple[bytes, ...]
 Rdatas = tuple[bytes, ...]
 
 
-class Port(msgspec.Struct, frozen=True, gc=False):
+class Port(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One port: service is `_http` (empty without a name), protocol `_tcp`."""
 
     service: bytes
@@ -37,7 +39,7 @@ class Port(msgspec.Struct, frozen=True, gc=False):
     number: int
 
 
-class Group(msgspec.Struct, frozen=True, gc=False):
+class Group(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """
     Ready endpoints that share a family and a list of ports: what DNS needs of one EndpointSlice.
 
@@ -74,7 +76,7 @@ class Group(msgspec.Struct, frozen=True, gc=False):
             at = self.addresses.find(packed, at + 1)
 
 
-class Addressed(msgspec.Struct, frozen=True, gc=False):
+class Addressed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
     """
     A Service with cluster IPs, packed; both families of a dual-stack Service.
 
@@ -134,7 +136,7 @@ class Addressed(msgspec.Struct, frozen=True, gc=False):
         yield from _port_names(self.owner, self.ports)
 
 
-class Headless(msgspec.Struct, frozen=True, gc=False):
+class Headless(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
     """A Service without cluster IP and with at least one ready endpoint."""
 
     owner: bytes
@@ -270,7 +272,7 @@ class Headless(msgspec.Struct, frozen=True, gc=False):
         yield from _port_names(self.owner, [port for group in self.groups for port in group.ports])
 
 
-class Alias(msgspec.Struct, frozen=True, gc=False):
+class Alias(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
     """An ExternalName Service: target is its name as written, in wire form."""
 
     owner: bytes

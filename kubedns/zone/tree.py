@@ -88,6 +88,11 @@ class Tree:
         """Tell whether the names of all namespaces are known (rights to list them)."""
         return self._namespaces is not None
 
+    @property
+    def known_namespaces(self) -> frozenset[bytes] | None:
+        """Return the names of all namespaces; None: not known."""
+        return self._namespaces
+
     def namespaces(self) -> set[bytes]:
         """Return every namespace that exists."""
         return set(self._services) | (self._namespaces or frozenset())
@@ -107,6 +112,10 @@ class Tree:
     def has_pods(self, namespace: bytes) -> bool:
         """Tell whether a namespace has any pod; for `--pods=verified`."""
         return namespace in self._pods
+
+    def pods(self) -> Iterator[tuple[bytes, set[bytes]]]:
+        """Give each namespace with the addresses of its pods; for `--pods=verified`."""
+        yield from self._pods.items()
 
     def owner_of(self, service: Service) -> bytes:
         """Return the name of a service."""
@@ -132,6 +141,8 @@ class Tree:
         siblings = self._services.get(namespace, {})
         old = siblings.get(name)
         if old == new:
+            if new is not None:
+                siblings[name] = new  # its parts are those that the pairing holds, too
             return change
         existed = self.namespace_exists(namespace)
         if new is not None:
@@ -174,6 +185,12 @@ class Tree:
                     del self._holders[packed]
         return touched
 
+    def server_moved(self) -> Change:
+        """Note that our own addresses changed, which the name server's name has at times."""
+        change = Change()
+        change.add({self.owner_of(self.dns_service)}, lambda: {self.name_server})
+        return change
+
     def set_namespaces(self, known: frozenset[bytes] | None) -> Change:
         """Say which namespaces exist; None: nobody may tell (403), those with services do."""
         change = Change()
@@ -200,9 +217,15 @@ class Tree:
             del self._pods[namespace]
         if changed:
             root = names.child(namespace, self.pods_root)
-            change.add({root}, lambda: {names.child(address.dashed(p), root) for p in changed})
+            change.add({root}, lambda: {_pod_name(p, root) for p in changed})
         return change
 
     def _namespace_changed(self, change: Change, namespace: bytes) -> None:
         both = {names.child(namespace, root) for root in (self.services_root, self.pods_root)}
         change.add(both, lambda: both)
+
+
+def _pod_name(packed: bytes, root: bytes) -> bytes:
+    """Return the name that all names of a pod's address are, or lie below."""
+    # An IPv6 address has many spellings, and each of them is answered.
+    return names.child(address.dashed(packed), root) if len(packed) == 4 else root

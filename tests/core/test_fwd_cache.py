@@ -306,8 +306,10 @@ def test_what_is_below_a_name_that_does_not_exist_does_not_either() -> None:
         ("x.cluster.local", False),
         ("cluster.local", False),
     ):
-        assert cache.is_cut(names.from_text(name), zone, NOW) is cut, name
-    assert not cache.is_cut(names.from_text("x.nope.cluster.local"), zone, NOW + 6)
+        assert cache.is_cut(names.from_text(name), zone, ROUTE, NOW) is cut, name
+    below = names.from_text("x.nope.cluster.local")
+    assert not cache.is_cut(below, zone, ROUTE, NOW + 6)
+    assert not cache.is_cut(below, zone, object(), NOW), "somebody else said so"
 
 
 # Whatever happens, in any order

@@ -42,6 +42,8 @@ DEFAULTS: dict[str, Any] = {
     "reverse_cidrs": (),
     "dns_service": ("kube-system", "kube-dns"),
     "status_address": ("127.0.0.1", 10057),
+    "notify": (("127.0.0.1", 53),),
+    "snapshot": "",
     "lame_duck_s": 9.0,
     "watch_silence_s": 90.0,
     "forbidden_retry_s": 60.0,
@@ -136,6 +138,14 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("--status-address=", {"status_address": None}),
     ("--status-address=127.1.2.3:0", {"status_address": ("127.1.2.3", 0)}),
     ("--status-address=[::1]:10057", {"status_address": ("::1", 10057)}),
+    ("--notify=127.0.0.1:53", {}),
+    ("--notify=127.0.0.1:1053", {"notify": (("127.0.0.1", 1053),)}),
+    (
+        "--notify=127.0.0.1:53 --notify=[::1]:53 --notify=127.0.0.1:53",
+        {"notify": (("127.0.0.1", 53), ("::1", 53))},
+    ),
+    ("--notify=off", {"notify": ()}),
+    ("--snapshot=/var/lib/kube-dns/zone", {"snapshot": "/var/lib/kube-dns/zone"}),
     ("--lame-duck=0", {"lame_duck_s": 0.0}),
     ("--watch-silence=3s", {"watch_silence_s": 3.0}),
     ("--forbidden-retry 1s", {"forbidden_retry_s": 1.0}),
@@ -153,6 +163,7 @@ PORT = "must be a whole number from 0 to 65535"
 DURATION = "must be a duration with its unit, such as 10s, 1m30s, 100ms or 0"
 LABEL = "is not 1 to 63 of a-z, 0-9 and -, with no - at its ends"
 URL = "must have a scheme, http or https, and a host"
+LISTENER = "must be IP:port, an IPv6 address in brackets, or off"
 NETWORK = "must be a network such as 10.0.0.0/8 or fd00::/8"
 LONG = "a" * 64
 
@@ -242,6 +253,13 @@ REFUSED: list[tuple[str, str, str]] = [
     ("--status-address", "::1:10057", "must be IP:port, an IPv6 address in brackets"),
     ("--status-address", "localhost:10057", "must be IP:port, an IPv6 address in brackets"),
     ("--status-address", "127.0.0.1:port", "must be IP:port, an IPv6 address in brackets"),
+    ("--notify", "127.0.0.1", LISTENER),
+    ("--notify", "dnsmasq:53", LISTENER),
+    ("--notify", "", LISTENER),
+    ("--notify", "::1:53", LISTENER),
+    ("--notify", "0.0.0.0:53", "must be the address and port of one listener"),
+    ("--notify", "127.0.0.1:0", "must be the address and port of one listener"),
+    ("--notify", "[fe80::1%lo]:53", "must be the address and port of one listener"),
     ("--lame-duck", "9", DURATION),
     ("--serve-cache", "off", "must be true or false"),
 ]
@@ -257,6 +275,11 @@ def test_refused(flag: str, value: str, reason: str) -> None:
     assert text.startswith("invalid value ")
     assert text.endswith(f" for {flag}: {reason}")
     assert text.isprintable()
+
+
+def test_nobody_cannot_be_told_beside_somebody() -> None:
+    with pytest.raises(UsageError, match="--notify=off cannot be set with another --notify"):
+        parse(["--notify=127.0.0.1:53", "--notify=off"], {})
 
 
 def test_the_line_for_a_bad_value_shows_value_flag_and_rule() -> None:

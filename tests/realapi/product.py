@@ -79,6 +79,10 @@ class KubeDns:
         assert status == 0, f"exit status {status}:\n{self._program.last_words()}"
         assert "Traceback" not in self.log(), self.log()
 
+    def kill(self) -> None:
+        """End the process at once, as the kernel does when memory is short."""
+        self._program.kill()
+
     def pause(self) -> None:
         """Stop the process from running at all, until ``go_on``."""
         self._program.send(signal.SIGSTOP)

@@ -1,12 +1,11 @@
 """Events on their way into the zone, on a clock: at once, in batches, settled, reported."""
 
-from collections.abc import Iterable
-
 from twisted.internet.task import Clock
 
 from kubedns.cluster.feed import Feed
 from kubedns.cluster.listwatch import Event
 from kubedns.cluster.objects import Kind
+from kubedns.zone.tree import Change
 from tests.builders import SERIAL, Cluster, headless, service, slice_
 
 
@@ -24,8 +23,9 @@ class Fixture:
     def _forget_all(self) -> None:
         self.forgotten.append(set())
 
-    def _forget(self, tags: Iterable[bytes]) -> None:
-        self.forgotten.append(set(tags))
+    def _forget(self, change: Change, more: bool) -> None:
+        if change:
+            self.forgotten.append(change.tags)
 
     def services(self) -> int:
         """Count the services in the tree."""
