@@ -153,6 +153,13 @@ _OURS = (
         "loopback address of /metrics, /status and /healthz; empty or off: none",
     ),
     Flag(
+        "healthz-port",
+        readers.read_port,
+        "0",
+        "PORT",
+        "port of /healthz and /readyz for the kubelet's probes, on every address; 0: none",
+    ),
+    Flag(
         "client-deadline",
         _read_deadline,
         "4.5s",

@@ -33,7 +33,7 @@ from dnsmasq_py.local import LocalData
 from dnsmasq_py.logs import Lines
 from dnsmasq_py.metrics import Parts
 from dnsmasq_py.options import Options, read_servers_file
-from dnsmasq_py.pages import Pages
+from dnsmasq_py.pages import Pages, probed
 from dnsmasq_py.probes import Loops, Neighbour, Prober
 from dnsmasq_py.querylog import QueryLog
 from dnsmasq_py.routing import Route, Routes
@@ -81,7 +81,7 @@ class DnsForwarder:
         self._state = State(began=time.monotonic())
         self._counters = Counters()
         self._told: set[str] = set()
-        self._pages_port: Any = None
+        self._pages_ports: list[Any] = []
         self._highest_tcp = 0
         self._stalls, self._shed, self._group_shed = Seldom(), Seldom(), Seldom()
         self._stopping = False
@@ -157,10 +157,10 @@ class DnsForwarder:
         for warning in options.warnings:
             log.warn("{warning}", warning=warning)
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
-        self._hosts.startService()
+        self._hosts.start()
         self._read_servers_file()
         self._sources.start()
-        self._stub_hosts.startService()
+        self._stub_hosts.start()
         if options.port:
             self._listeners.open()
         self._open_pages()
@@ -202,12 +202,12 @@ class DnsForwarder:
                 loop.stop()
         self._agenda.close()
         self._dialer.close()
-        self._hosts.stopService()  # type: ignore[no-untyped-call]
-        self._stub_hosts.stopService()
+        self._hosts.stop()
+        self._stub_hosts.stop()
         await self._sources.stop()
         self._neighbour.stop()  # last: new routes could start it
-        if self._pages_port is not None:
-            stopping = self._pages_port.stopListening()
+        for port in self._pages_ports:
+            stopping = port.stopListening()
             if isinstance(stopping, Deferred):
                 await stopping
         log.info("stopped")
@@ -258,9 +258,21 @@ class DnsForwarder:
         )
 
     def _open_pages(self) -> None:
-        if self._options.admin_address is None:
-            return
-        parts = Parts(
+        options = self._options
+        if options.healthz_port:
+            self._serve("", options.healthz_port, probed(self._state))
+        if options.admin_address is not None:
+            self._serve(*options.admin_address, Pages(self._parts(), time.monotonic).pages())
+
+    def _serve(self, host: str, port: int, pages: http.Pages) -> None:
+        site = http.site(pages, self._reactor)
+        with sockets.tcp(host, port) as listening:  # the reactor keeps a duplicate
+            self._pages_ports.append(
+                self._reactor.adoptStreamPort(listening.fileno(), listening.family, site)
+            )
+
+    def _parts(self) -> Parts:
+        return Parts(
             state=self._state,
             counters=self._counters,
             cache=self._cache,
@@ -281,11 +293,6 @@ class DnsForwarder:
             lines=self._lines,
             query_log=self._query_log,
         )
-        site = http.site(Pages(parts, time.monotonic).pages(), self._reactor)
-        with sockets.tcp(*self._options.admin_address) as listening:
-            self._pages_port = self._reactor.adoptStreamPort(
-                listening.fileno(), listening.family, site
-            )
 
     def _drop_privileges(self) -> None:
         user = self._options.user
