@@ -187,7 +187,7 @@ _OURS = (
         readers.read_duration,
         "8s",
         "DURATION",
-        "how long to go on serving after SIGTERM at most; less once no query came for 2s",
+        "how long to go on serving after SIGTERM, unready",
         "drain_s",
     ),
     Flag(

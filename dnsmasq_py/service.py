@@ -2,7 +2,7 @@
 The wiring of the forwarder, and the only file that knows every part; start and stop order.
 
 Start: configuration and local data, then sockets, then pages: no query is answered by half of it.
-Stop: unready, answer on until no query has come for two seconds, then sockets first.
+Stop: unready, answer on for the time of --drain, then sockets first.
 """
 
 import gc
@@ -56,7 +56,6 @@ from kubedns.wire import rr
 log = Logger()
 
 _TICK_S = 1.0
-_QUIET_S = 2.0  # without a query, and the process may end
 _PER_CLIENT = 20  # TCP connections
 # A receiver that has a query in hand waits for the interpreter at most so long while the reactor
 # works; see kubedns.service.
@@ -175,19 +174,17 @@ class DnsForwarder:
         log.info("answering on port {port}, UDP and TCP", port=options.port)
 
     async def drain(self) -> None:
-        """Be unready, and answer until nobody asks or waits any more, or `stop` was called."""
+        """
+        Be unready, and answer for the time of --drain, or until `stop` is called.
+
+        However quiet it is: a node's connection tracking leads a client that takes a source port
+        again to this pod until the pod is unready for the kubelet, or gone.
+        """
         self._state.draining = True
-        log.info("draining: answering for at most {s:g} s more", s=self._options.drain_s)
+        log.info("draining: answering for {s:g} s more", s=self._options.drain_s)
         ends = time.monotonic() + self._options.drain_s
-        seen, quiet_since = -1, time.monotonic()
-        while (now := time.monotonic()) < ends and now - quiet_since < _QUIET_S:
-            self._cache.collect()
-            asked = sum(self._counters.queries.values())
-            if asked != seen or self._forwarder.crowd.total:
-                seen, quiet_since = asked, now
+        while time.monotonic() < ends and not self._stopping:
             await deferLater(self._reactor, 0.1, lambda: None)
-            if self._stopping:
-                return
 
     async def stop(self) -> bool:
         """Close everything; tell whether that was still to be done."""

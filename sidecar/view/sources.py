@@ -8,6 +8,7 @@ from sidecar.view.told import Told
 from sidecar.view.words import NONE, ago, count
 
 _MOST = 20
+_WORDS = {"endpointslices": "endpoint slices"}  # which a phone can break into lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def _facts(told: Told) -> list[tuple[str, str]]:
         ("records", count(told.number("records"))),
         ("services served", count(told.number("services"))),
     ]
-    facts += [(name, count(number)) for name, number in _objects(told)[:_MOST]]
+    facts += [(_WORDS.get(name, name), count(number)) for name, number in _objects(told)[:_MOST]]
     if problems := told.number("object_problems"):
         facts.append(("objects with faults", count(problems)))
     return facts

@@ -42,7 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "reverse_cidrs": (),
     "dns_service": ("kube-system", "kube-dns"),
     "status_address": ("127.0.0.1", 10057),
-    "lame_duck_s": 9.0,
+    "lame_duck_s": 8.0,
     "watch_silence_s": 90.0,
     "forbidden_retry_s": 60.0,
     "serve_cache": True,
