@@ -6,7 +6,7 @@ from tests.cluster.cluster import Cluster, container_id, is_ready
 from tests.cluster.report import Report
 
 CONTAINERS = ("kubedns", "dnsmasq", "sidecar")
-# The figure is 125 MB with the demo cluster's files, and the bench's group "pod" measures that. Here
+# The figure is 125 MB with the demo cluster's files; the bench measures it in its group "pod". Here
 # kubedns talks TLS to an API server, and Debian's Python takes more than the image's default one.
 BOUND_KIB = 135_000_000 // 1024
 
