@@ -1,5 +1,6 @@
-# make run    serve the demo cluster on loopback      make test   everything
-# make check  static checks and socket-free tests     make bench  figures, side by side with peers (ARGS=--quick)
+# make run    serve the demo cluster on loopback      make check  static checks and socket-free tests
+# make test   all tests but those of test-cluster     make bench  figures, side by side with peers (ARGS=--quick)
+# make test-cluster   the pod on a real one-node Kubernetes
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,13 +8,16 @@ LINT := --line-length 100 --target-version py311
 
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: run test check bench clean tools
+.PHONY: run test test-cluster check bench clean tools
 
 run: $(VENV)/installed
 	@manifests/demo/run.sh $(BIN)
 
 test: tools check
-	$(BIN)/python -m pytest tests --ignore=tests/core
+	$(BIN)/python -m pytest tests --ignore=tests/core --ignore=tests/cluster
+
+test-cluster: $(VENV)/tested tools
+	$(BIN)/python -m pytest tests/cluster -s
 
 check: $(VENV)/tested
 	$(BIN)/ruff format $(LINT) --check --diff .

@@ -12,7 +12,7 @@ from dnsmasq_py.limits import ErrorRate, Failed
 from dnsmasq_py.local import LocalAnswer
 from dnsmasq_py.querylog import Asked, QueryLog
 from dnsmasq_py.stored import Stored
-from kubedns.serve.responder import TCP_IDLE_S
+from kubedns.serve.answered import TCP_IDLE_S
 from kubedns.wire import reply, response, rr
 from kubedns.wire.question import Query, WireError
 

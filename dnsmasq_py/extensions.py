@@ -13,10 +13,9 @@ bad is named at once, and the key then keeps the value it had.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dnsmasq_py import plainyaml
-from dnsmasq_py.plainyaml import List, Map, Node, PlainYamlError, Text
 from dnsmasq_py.server import Server
 from dnsmasq_py.servertext import parse_nameserver
+from dnsmasq_py.yamlnodes import List, Map, Node, PlainYamlError, Text
 from kubedns.config import MANY_DOMAINS, MAX_DOMAINS, MAX_SERVERS_PER_DOMAIN, Config, ConfigError
 from kubedns.nameserver import HostServer, Nameserver, is_subdomain, quote
 
@@ -77,6 +76,10 @@ def parse(
     cluster's own zones (lower case, no trailing dot): one of them as a stub domain is worth a
     warning.
     """
+    if not text:
+        return Extensions(), [], []
+    from dnsmasq_py import plainyaml  # a megabyte, which most do not need
+
     errors: list[ConfigError] = []
     try:
         extensions = _extensions(plainyaml.parse(text), errors)

@@ -5,7 +5,6 @@ Long options by any unambiguous beginning, `--name=value` or `--name value`; sho
 (`-kc1000`); an optional value only in the same word. What is no option is an error.
 """
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -65,6 +64,8 @@ def settings(words: Sequence[str]) -> Iterator[Setting]:
 
 def unknown(spelled: str, name: str, dashes: str = "--") -> str:
     """Return the line for an option that dnsmasq does not have, with the one that was meant."""
+    import difflib  # only for who errs: the process keeps what it imports
+
     near = difflib.get_close_matches(name, OPTIONS, n=1, cutoff=0.75)
     hint = f", did you mean {dashes}{near[0]}?" if near else ""
     return f"unknown option {quote(spelled)}{hint}"

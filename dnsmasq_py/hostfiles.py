@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from twisted.application.service import MultiService
 from twisted.logger import Logger
 
 from dnsmasq_py.local import HostLine
@@ -38,7 +37,7 @@ class HostsFile(NamedTuple):
     error: str = ""
 
 
-class HostFiles(MultiService):
+class HostFiles:
     """
     Calls changed with the lines of all files: at start, on reload, and when a folder changed.
 
@@ -53,15 +52,14 @@ class HostFiles(MultiService):
         *,
         etc_hosts: str = "/etc/hosts",
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self._changed = changed
         self._domain = options.domain if options.expand_hosts else names.ROOT
         self._paths = [*([] if options.no_hosts else [etc_hosts]), *options.addn_hosts]
         self._files: list[HostsFile] = []
         self._folders: dict[str, list[HostsFile]] = {}
         self._told: set[HostsFile] = set()
-        for folder in options.hostsdirs:
-            watch: PathWatch[list[HostsFile]] = PathWatch(
+        self._watches: list[PathWatch[list[HostsFile]]] = [
+            PathWatch(
                 folder,
                 _PERIOD_S,
                 reactor,
@@ -71,12 +69,20 @@ class HostFiles(MultiService):
                 _warn,
                 repeat_errors=False,
             )
-            watch.setServiceParent(self)  # type: ignore[no-untyped-call]
+            for folder in options.hostsdirs
+        ]
 
-    def startService(self) -> None:
+    def start(self) -> None:
+        """Read all files, and call `changed` for the first time."""
         self._files = read_paths(self._paths)
-        super().startService()  # type: ignore[no-untyped-call]
+        for watch in self._watches:
+            watch.start()
         self._use()
+
+    def stop(self) -> None:
+        """Follow no folder any more."""
+        for watch in self._watches:
+            watch.stop()
 
     def reload(self) -> None:
         """Read the files again, and log what all have; the folders are followed anyway."""
@@ -87,7 +93,7 @@ class HostFiles(MultiService):
     def _folder_changed(self, folder: str, files: list[HostsFile]) -> None:
         known = self._folders.get(folder)
         self._folders[folder] = files
-        if known is not None:  # else it is the first time, within startService
+        if known is not None:  # else it is the first time, within `start`
             self._use()
 
     def _use(self) -> None:

@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred
 
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.stored import Ready
+from kubedns.serve.answered import Answered
 from kubedns.serve.receiver import (
     ANCILLARY,
     MAX_DATAGRAM,
@@ -29,7 +30,6 @@ from kubedns.serve.receiver import (
     SocketThread,
     as_source,
 )
-from kubedns.serve.responder import Answered
 
 _STAMP_OF_LAST = 0x8906  # SIOCGSTAMP: when the datagram came that was read last
 _TIMEVAL = struct.Struct("ll")

@@ -153,6 +153,13 @@ _OURS = (
         "loopback address of /metrics, /status and /healthz; empty or off: none",
     ),
     Flag(
+        "healthz-port",
+        readers.read_port,
+        "0",
+        "PORT",
+        "port of /healthz and /readyz for the kubelet's probes, on every address; 0: none",
+    ),
+    Flag(
         "client-deadline",
         _read_deadline,
         "4.5s",
@@ -180,7 +187,7 @@ _OURS = (
         readers.read_duration,
         "8s",
         "DURATION",
-        "how long to go on serving after SIGTERM at most; less once no query came for 2s",
+        "how long to go on serving after SIGTERM, unready",
         "drain_s",
     ),
     Flag(

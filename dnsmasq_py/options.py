@@ -57,6 +57,7 @@ class Options:
     v: int = 0
     # ours, among the nanny's flags
     admin_address: tuple[str, int] | None = ("127.0.0.1", 10056)  # None: off
+    healthz_port: int = 0  # for probes from outside of the pod; 0: off
     client_deadline_s: float = 4.5
     cache_bytes: int = 16 << 20
     max_stale_s: float = 3600.0  # how long after its expiry an answer may be served; 0: never

@@ -1,5 +1,6 @@
 """
-The HTTP pages of the forwarder: /healthz, /metrics and /status, on the loopback port.
+The HTTP pages of the forwarder: /healthz, /metrics and /status, on the loopback port; and those for
+the kubelet's probes, on a port that the node can reach.
 
 /status is JSON, one route a line: there may be thousands, and each is made when the client has read
 the last one.
@@ -14,11 +15,21 @@ from dnsmasq_py import metrics
 from dnsmasq_py.metrics import Parts
 from dnsmasq_py.report import domain_text, where
 from dnsmasq_py.routing import Route
-from dnsmasq_py.state import Problem
+from dnsmasq_py.state import Problem, State
 from dnsmasq_py.upstream import Upstream
 from dnsmasq_py.upstreams import Group
 from kubedns import __version__
 from kubedns.serve import http
+
+
+def probed(state: State) -> dict[str, Callable[[], http.Page]]:
+    """
+    Return the pages for probes by path: /healthz for liveness, /readyz for readiness.
+
+    Liveness asks whether the process turns, and nothing else. A restart mends neither a server that
+    is away nor a bad configuration, and while draining it would cut off those who still ask.
+    """
+    return {"/healthz": lambda: http.Page("ok\n"), "/readyz": lambda: _ready(state)}
 
 
 class Pages:
@@ -32,14 +43,10 @@ class Pages:
     def pages(self) -> dict[str, Callable[[], http.Page]]:
         """Return them by path."""
         return {
-            "/healthz": self._healthz,
+            "/healthz": lambda: _ready(self._parts.state),
             "/metrics": lambda: http.Page(self._exposition(), media_type=http.METRICS),
             "/status": lambda: http.Page(self._status(), media_type=http.JSON),
         }
-
-    def _healthz(self) -> http.Page:
-        reason = self._parts.state.unready()
-        return http.Page(f"{reason}\n", 503) if reason else http.Page("ok\n")
 
     def _status(self) -> Iterator[str]:
         routes = self._parts.state.routes.all
@@ -164,6 +171,11 @@ class Pages:
             "edns": _edns(habits.plain_until > now, habits.knows_edns),
             "case": "as asked" if folds else "mixed",
         }
+
+
+def _ready(state: State) -> http.Page:
+    reason = state.unready()
+    return http.Page(f"{reason}\n", 503) if reason else http.Page("ok\n")
 
 
 def _edns(refused: bool, known: bool) -> str:

@@ -4,15 +4,16 @@ YAML that is nothing but mappings, lists and text: what an operator writes into 
 Anchors, aliases and tags are refused, so no text can grow or become an object; so is the same
 key twice. Scalars stay text: `10` is "10"; an empty one and `null` are None. Every value knows
 its place.
+
+The library behind it takes more than a megabyte: import this module where there is a text to read.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from dnsmasq_py.errors import ForwarderError
+from dnsmasq_py.yamlnodes import List, Map, Node, Place, PlainYamlError, Text
 
 DEPTH_MAX = 8
 TEXT_MAX = 1 << 20  # characters, the bound of a ConfigMap
@@ -20,48 +21,6 @@ TEXT_MAX = 1 << 20  # characters, the bound of a ConfigMap
 _NULLS = ("", "~", "null", "Null", "NULL")
 # The one in C is ten times as fast; some builds of the library lack it.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a value begins, both from 1."""
-
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"line {self.line}, column {self.column}"
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A scalar; None: null."""
-
-    text: str | None
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class List:
-    """A sequence."""
-
-    items: tuple["Node", ...]
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Map:
-    """A mapping; each key with its own place."""
-
-    items: dict[str, tuple[Place, "Node"]]
-    place: Place
-
-
-Node = Text | List | Map
-
-
-class PlainYamlError(ForwarderError):
-    """A text that is no such YAML; str() says why and where."""
 
 
 def parse(text: str) -> Node:

@@ -2,7 +2,7 @@
 The wiring of the forwarder, and the only file that knows every part; start and stop order.
 
 Start: configuration and local data, then sockets, then pages: no query is answered by half of it.
-Stop: unready, answer on until no query has come for two seconds, then sockets first.
+Stop: unready, answer on for the time of --drain, then sockets first.
 """
 
 import gc
@@ -34,7 +34,7 @@ from dnsmasq_py.logs import Lines
 from dnsmasq_py.metrics import Parts
 from dnsmasq_py.nameindex import BELOW_ZONE, USUAL_DEPTH
 from dnsmasq_py.options import Options, read_servers_file
-from dnsmasq_py.pages import Pages
+from dnsmasq_py.pages import Pages, probed
 from dnsmasq_py.probes import Loops, Neighbour, Prober
 from dnsmasq_py.querylog import QueryLog
 from dnsmasq_py.question import name_of
@@ -59,7 +59,6 @@ from kubedns.zone.address import is_reverse
 log = Logger()
 
 _TICK_S = 1.0
-_QUIET_S = 2.0  # without a query, and the process may end
 _PER_CLIENT = 20  # TCP connections
 # A receiver that has a query in hand waits for the interpreter at most so long while the reactor
 # works; see kubedns.service.
@@ -84,7 +83,7 @@ class DnsForwarder:
         self._state = State(began=time.monotonic())
         self._counters = Counters()
         self._told: set[str] = set()
-        self._pages_port: Any = None
+        self._pages_ports: list[Any] = []
         self._highest_tcp = 0
         self._stalls, self._shed, self._group_shed = Seldom(), Seldom(), Seldom()
         self._stopping = False
@@ -167,10 +166,10 @@ class DnsForwarder:
         for warning in options.warnings:
             log.warn("{warning}", warning=warning)
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
-        self._hosts.startService()
+        self._hosts.start()
         self._read_servers_file()
         self._sources.start()
-        self._stub_hosts.startService()
+        self._stub_hosts.start()
         if options.port:
             self._listeners.open()
         self._open_pages()
@@ -185,19 +184,17 @@ class DnsForwarder:
         log.info("answering on port {port}, UDP and TCP", port=options.port)
 
     async def drain(self) -> None:
-        """Be unready, and answer until nobody asks or waits any more, or `stop` was called."""
+        """
+        Be unready, and answer for the time of --drain, or until `stop` is called.
+
+        However quiet it is: a node's connection tracking leads a client that takes a source port
+        again to this pod until the pod is unready for the kubelet, or gone.
+        """
         self._state.draining = True
-        log.info("draining: answering for at most {s:g} s more", s=self._options.drain_s)
+        log.info("draining: answering for {s:g} s more", s=self._options.drain_s)
         ends = time.monotonic() + self._options.drain_s
-        seen, quiet_since = -1, time.monotonic()
-        while (now := time.monotonic()) < ends and now - quiet_since < _QUIET_S:
-            self._cache.collect()
-            asked = sum(self._counters.queries.values())
-            if asked != seen or self._forwarder.crowd.total:
-                seen, quiet_since = asked, now
+        while time.monotonic() < ends and not self._stopping:
             await deferLater(self._reactor, 0.1, lambda: None)
-            if self._stopping:
-                return
 
     async def stop(self) -> bool:
         """Close everything; tell whether that was still to be done."""
@@ -212,12 +209,12 @@ class DnsForwarder:
                 loop.stop()
         self._agenda.close()
         self._dialer.close()
-        self._hosts.stopService()  # type: ignore[no-untyped-call]
-        self._stub_hosts.stopService()
+        self._hosts.stop()
+        self._stub_hosts.stop()
         await self._sources.stop()
         self._neighbour.stop()  # last: new routes could start it
-        if self._pages_port is not None:
-            stopping = self._pages_port.stopListening()
+        for port in self._pages_ports:
+            stopping = port.stopListening()
             if isinstance(stopping, Deferred):
                 await stopping
         log.info("stopped")
@@ -268,9 +265,21 @@ class DnsForwarder:
         )
 
     def _open_pages(self) -> None:
-        if self._options.admin_address is None:
-            return
-        parts = Parts(
+        options = self._options
+        if options.healthz_port:
+            self._serve("", options.healthz_port, probed(self._state))
+        if options.admin_address is not None:
+            self._serve(*options.admin_address, Pages(self._parts(), time.monotonic).pages())
+
+    def _serve(self, host: str, port: int, pages: http.Pages) -> None:
+        site = http.site(pages, self._reactor)
+        with sockets.tcp(host, port) as listening:  # the reactor keeps a duplicate
+            self._pages_ports.append(
+                self._reactor.adoptStreamPort(listening.fileno(), listening.family, site)
+            )
+
+    def _parts(self) -> Parts:
+        return Parts(
             state=self._state,
             counters=self._counters,
             cache=self._cache,
@@ -293,11 +302,6 @@ class DnsForwarder:
             feed=self._forwarder.feed,
             purges=self._forwarder.purges,
         )
-        site = http.site(Pages(parts, time.monotonic).pages(), self._reactor)
-        with sockets.tcp(*self._options.admin_address) as listening:
-            self._pages_port = self._reactor.adoptStreamPort(
-                listening.fileno(), listening.family, site
-            )
 
     def _drop_privileges(self) -> None:
         user = self._options.user

@@ -81,14 +81,14 @@ class Sources:
     def start(self) -> None:
         """Read everything, then call `changed` once; from then on whenever something changes."""
         for watch in self._watches:
-            watch.startService()
+            watch.start()
         self._started = True
         self._changed()
 
     async def stop(self) -> None:
         """Watch nothing any more."""
         for watch in self._watches:
-            watch.stopService()
+            watch.stop()
 
     def _config_changed(self, data: Mapping[str, str]) -> None:
         self._config, errors, warnings = apply(data, self._config, zones=self._zones)

@@ -11,7 +11,6 @@ import socket
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet import defer, task
 from twisted.internet.defer import (
     CancelledError,
@@ -44,7 +43,7 @@ class _LookUpError(KubednsError):
     """No answer; str() says why."""
 
 
-class StubHosts(Service):
+class StubHosts:
     """
     Keeps the addresses of host names.
 
@@ -59,6 +58,7 @@ class StubHosts(Service):
         ask: Callable[[bytes, int], Awaitable[Response]],
         changed: Callable[[], None],
     ) -> None:
+        self.running = False
         self._reactor = reactor
         self._ask = ask
         self._changed = changed
@@ -95,12 +95,14 @@ class StubHosts(Service):
         if self.running:
             self._follow_all()
 
-    def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]
+    def start(self) -> None:
+        """Look up what is wanted, now and whenever it is due."""
+        self.running = True
         self._follow_all()
 
-    def stopService(self) -> None:
-        super().stopService()  # type: ignore[no-untyped-call]
+    def stop(self) -> None:
+        """Look nothing up any more."""
+        self.running = False
         while self._following:
             self._following.popitem()[1].cancel()
         if self._telling is not None:

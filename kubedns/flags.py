@@ -10,7 +10,6 @@ Programs with Go's older package, flag, differ in one thing: see split_go.
 What the text of a value means is the business of its reader, see readers.py.
 """
 
-import difflib
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -161,6 +160,8 @@ def _unknown(word: str, table: dict[str, Flag]) -> str:
     """Return the line for a flag that is not in the table, with the one that was meant."""
     spelled = word.partition("=")[0]
     name = spelled.lstrip("-").replace("_", "-")
+    import difflib  # only for who errs: the process keeps what it imports
+
     near = [name] if name in table else difflib.get_close_matches(name, table, n=1, cutoff=0.75)
     hint = f", did you mean --{near[0]}?" if near else ""
     return f"unknown flag {quote(spelled)}{hint}"

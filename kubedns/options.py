@@ -327,7 +327,7 @@ _OURS = (
     Flag(
         "lame-duck",
         readers.read_duration,
-        "9s",
+        "8s",
         "DURATION",
         "after SIGTERM: how long to go on answering; SIGINT stops at once",
         field="lame_duck_s",

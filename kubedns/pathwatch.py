@@ -8,7 +8,7 @@ A look first renews the watches if they are lost or a nearer folder appeared, th
 
 Invariants: watches before loads, so no change falls between the two; `on_data` is called once
 at start and then only for other data; at most one notifier, hence one descriptor, is open,
-and none after stopService.
+and none after `stop`.
 """
 
 import os
@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -44,11 +43,11 @@ class LoadError(KubednsError):
     """A folder or file that cannot be read whole; str() is one line with its path."""
 
 
-class PathWatch(Service, Generic[T]):
+class PathWatch(Generic[T]):
     """
     Calls on_data with what `load` makes of a path, at start and when it changed.
 
-    on_data is called first within startService, with the default if the load failed. A load
+    on_data is called first within `start`, with the default if the load failed. A load
     that fails later changes nothing. on_error gets one line for each failure, a lasting one
     again every period if `repeat_errors`.
 
@@ -84,14 +83,14 @@ class PathWatch(Service, Generic[T]):
         self._failure = ""  # the last load's
         self._blind = ""  # why there is no inotify
 
-    def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]
+    def start(self) -> None:
+        """Look for the first time, and from then on again and again."""
         self._look(first=True)
         if self._period_s > 0:
             self._poll.start(self._period_s, now=False)
 
-    def stopService(self) -> None:
-        super().stopService()  # type: ignore[no-untyped-call]
+    def stop(self) -> None:
+        """Watch nothing any more."""
         if self._poll.running:
             self._poll.stop()
         if self._soon is not None:

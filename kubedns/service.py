@@ -23,7 +23,7 @@ from kubedns.cluster.source import Source
 from kubedns.config import Config, apply, parse_resolv_conf
 from kubedns.configdir import ConfigDir, FileWatch
 from kubedns.options import Options
-from kubedns.outside import Outside
+from kubedns.outside.resolver import Outside
 from kubedns.serve import http, sockets
 from kubedns.serve.counters import Counters
 from kubedns.serve.listeners import Listeners
@@ -163,7 +163,7 @@ class KubeDns:
         self._state.draining = True
         self._backlog.closed = True
         for watch in self._watches:
-            await _done(watch.stopService())
+            watch.stop()
         self.teller.stop()
         await self._listeners.close()
         for port in self._ports:
@@ -353,7 +353,7 @@ class KubeDns:
         elif not options.config_map:
             self._state.config = Config(upstream_nameservers=options.nameservers)
         for watch in self._watches:
-            watch.startService()
+            watch.start()
 
     def _configure(self, data: dict[str, str]) -> None:
         self._state.config, errors, warnings = apply(

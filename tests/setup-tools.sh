@@ -19,6 +19,22 @@ packages() { # of the programs that are not there
   has dnsmasq || echo dnsmasq-base
   has unbound || echo unbound
   has named || echo bind9
+  # A cluster of one node, and its images.
+  has runc || echo runc
+  has nft || echo nftables
+  has conntrack || echo conntrack
+  [ -x /usr/lib/cni/ptp ] || echo containernetworking-plugins
+  has debootstrap || echo debootstrap
+  has buildah || echo buildah
+  has podman || echo podman
+  has gcc || echo gcc libc6-dev
+  # Clients and browsers.
+  has chromium || echo chromium
+  has chromedriver || echo chromium-driver
+  has musl-gcc || echo musl-tools
+  has node || echo nodejs
+  has javac || echo default-jdk-headless
+  has curl || echo curl
 }
 
 # Packages of servers start them, unless a policy forbids it; here only their programs are wanted.
@@ -34,27 +50,35 @@ install() {
   return $status
 }
 
-get_etcd() { # only the program: installing the package would start a server
-  local part status
+get() { # package, its programs: only these, as installing the package would start a server
+  local part status package=$1
+  shift
   part=$(mktemp -d)
-  (cd "$part" && apt-get -qq download etcd-server && dpkg -x etcd-server_*.deb . &&
-    mv usr/bin/etcd "$bin/etcd")
+  (cd "$part" && apt-get -qq download "$package" && dpkg -x "$package"_*.deb . &&
+    mv "${@/#/usr/bin/}" "$bin/")
   status=$?
   rm -rf "$part"
   return $status
 }
 
-if { ! has etcd || [ -n "$(packages)" ]; } && [ "$(id -u)" = 0 ] && has apt-get; then
-  apt-get -qq update
-  # shellcheck disable=SC2046
-  [ -z "$(packages)" ] || install $(packages)
-  has etcd || get_etcd
+containerd=(containerd containerd-shim-runc-v2 ctr)
+
+if [ "$(id -u)" = 0 ] && has apt-get; then
+  if ! has etcd || ! has ctr || [ -n "$(packages)" ]; then
+    apt-get -qq update
+    # shellcheck disable=SC2046
+    [ -z "$(packages)" ] || install $(packages)
+    has etcd || get etcd-server etcd
+    has ctr || get containerd "${containerd[@]}"
+  fi
+  ! has debootstrap || "$here/cluster/base-image.sh" "${bin%/bin}/images/debian.tar"
 fi
 has go && "$here/cluster/build.sh" "$bin"
 
 missing=()
 for name in etcd kube-apiserver kube-controller-manager coredns dnsperf openssl ip tc dig kdig setpriv unshare dnsmasq \
-  unbound named; do
+  unbound named kube-scheduler kube-proxy kubelet "${containerd[@]}" runc nft conntrack debootstrap buildah podman gcc \
+  kubectl chromium chromedriver musl-gcc node javac curl; do
   has "$name" || missing+=("$name")
 done
 if [ "${#missing[@]}" -gt 0 ]; then

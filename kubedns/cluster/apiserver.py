@@ -4,25 +4,28 @@ The API server: connection, credentials, raw lines. kubernetes.aio on the asynci
 Of the client only its configuration loaders and one raw REST call are used. Importing it in the
 usual way executes the modules of every API and model there is: 30 MB and half a second. So its
 packages are entered here by the door, as empty modules that know where their files lie, and the
-four files that are used are imported through them. (`kubernetes.aio.client` itself is what pulls
-all else in; nothing used here needs it for more than two names.)
+few files that are used are imported through them. (`kubernetes.aio.client` itself is what pulls
+all else in; nothing used here needs it for more than two names.) The loader of kubeconfig files,
+with YAML behind it, is imported when there is such a file: a pod has none. And aiohttp is imported
+without the system's certificate authorities, which it would read for a context that is not used
+here: 150 certificates, 1.6 MB.
 """
 
 import asyncio
 import contextlib
 import importlib
 import importlib.machinery
+import os
 import random
 import socket
 import sys
 import types
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-import aiohttp
 from twisted.logger import Logger
 
 from kubedns.cluster.listwatch import (
@@ -35,6 +38,24 @@ from kubedns.cluster.listwatch import (
 )
 from kubedns.cluster.objects import Decoded, EndpointNames, Kind, Reader
 from kubedns.errors import KubednsError
+
+
+@contextlib.contextmanager
+def _without_authorities() -> Iterator[None]:
+    """Let nobody find the certificate authorities of the system meanwhile."""
+    before = os.environ.copy()
+    os.environ.update(SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.devnull)
+    try:
+        yield
+    finally:
+        for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+            del os.environ[name]
+            if name in before:
+                os.environ[name] = before[name]
+
+
+with _without_authorities():
+    import aiohttp
 
 log = Logger()
 
@@ -55,15 +76,15 @@ def _package(name: str, path: Sequence[str]) -> types.ModuleType:
     return module
 
 
-def _load_client() -> tuple[Any, Any, Any]:
-    """Import the client's configuration, REST call and configuration loaders, and no more."""
+def _load_client(loader: str) -> tuple[Any, Any, Any]:
+    """Import the client's configuration, REST call and one configuration loader, and no more."""
     if "kubernetes" not in sys.modules:
         spec = importlib.machinery.PathFinder.find_spec("kubernetes")
         if spec is None or spec.submodule_search_locations is None:
             raise CredentialsError("the Python package kubernetes is not installed")
         root = spec.submodule_search_locations[0]
-        for name in ("kubernetes", "kubernetes.aio", "kubernetes.aio.utils"):
-            _package(name, [str(Path(root, *name.split(".")[1:]))])
+        for name in ("", ".aio", ".aio.utils", ".aio.config"):
+            _package(f"kubernetes{name}", [str(Path(root, *name.split(".")[1:]))])
         client = _package("kubernetes.aio.client", [str(Path(root, "aio", "client"))])
         configuration = importlib.import_module("kubernetes.aio.client.configuration")
         # What the loaders import from the package; the second is for functions not used here.
@@ -71,7 +92,7 @@ def _load_client() -> tuple[Any, Any, Any]:
     return (
         importlib.import_module("kubernetes.aio.client.configuration").Configuration,
         importlib.import_module("kubernetes.aio.client.rest").RESTClientObject,
-        importlib.import_module("kubernetes.aio.config"),
+        importlib.import_module(f"kubernetes.aio.config.{loader}"),
     )
 
 
@@ -99,7 +120,9 @@ class ApiServer:
         self._rest: Any = None
         self._identity: tuple[object, ...] = ()
         self._loading = asyncio.Lock()
-        self._Configuration, self._Rest, self._loaders = _load_client()
+        self._Configuration, self._Rest, self._loader = _load_client(
+            "kube_config" if access.kubeconfig else "incluster_config"
+        )
 
     async def load(self) -> None:
         """
@@ -113,11 +136,11 @@ class ApiServer:
         try:
             if access.kubeconfig:
                 Path(access.kubeconfig).read_bytes()  # the loader's words for "not there" mislead
-                await self._loaders.load_kube_config(
+                await self._loader.load_kube_config(
                     access.kubeconfig, client_configuration=configuration
                 )
             elif not access.master_url:
-                self._loaders.load_incluster_config(configuration)
+                self._loader.load_incluster_config(configuration)
         except Exception as error:  # the loaders raise what their parsers raise: any kind
             raise CredentialsError(self._where(error)) from error
         if access.master_url:
@@ -177,7 +200,8 @@ class ApiServer:
         headers = {"Accept": "application/json", "User-Agent": self._user_agent}
         for setting in (await self._configuration.auth_settings()).values():
             if setting["value"]:
-                headers[setting["key"]] = setting["value"]
+                # Some write the file with a newline at its end, which no header may hold.
+                headers[setting["key"]] = setting["value"].strip()
         # Compression would cost both sides more than loopback or a data centre's network does.
         headers["Accept-Encoding"] = "identity"
         timeout = aiohttp.ClientTimeout(

@@ -10,7 +10,3 @@ trust             what of a reply is kept
 
 Nothing is cached: whoever asks often has a cache, the pod's forwarder before all.
 """
-
-from kubedns.outside.resolver import NoServersError, Outside, UnreachableError
-
-__all__ = ["NoServersError", "Outside", "UnreachableError"]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Protocol
 
+from kubedns.serve.answered import TCP_IDLE_S
 from kubedns.serve.receiver import Drops
-from kubedns.serve.responder import TCP_IDLE_S
 
 SWEEP_S = 0.2
 IDLE = "tcp idle"  # for as long as a connection may be: no loss

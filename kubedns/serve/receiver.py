@@ -30,8 +30,8 @@ from typing import Any, Protocol
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from kubedns.serve.answered import Answered
 from kubedns.serve.counters import Counters
-from kubedns.serve.responder import Answered
 from kubedns.wire import question, reply, rr
 from kubedns.zone.answers import Answer, Key
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from kubedns.errors import KubednsError
+from kubedns.serve.answered import TCP_IDLE_S, Answered
 from kubedns.serve.counters import AUTH, RECURSIVE, REVERSE, Counters, Outcome
 from kubedns.wire import name as names
 from kubedns.wire import question, reply, rr
@@ -25,9 +26,6 @@ from kubedns.wire.response import Response
 from kubedns.zone.answers import Answers, Key
 from kubedns.zone.lookup import Result, Zone, follow, is_ours, lookup
 
-Answered = bytes | Awaitable[bytes] | None
-
-TCP_IDLE_S = 10.0
 _MAX_HOPS = 8  # between the zone and the world outside, for one question
 _TC = 0x02  # in the first octet of the flags
 _RFC8482 = b"\x07RFC8482\x00"  # HINFO with CPU "RFC8482" and no OS

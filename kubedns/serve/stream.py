@@ -17,9 +17,9 @@ from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
 from kubedns.serve import connections
+from kubedns.serve.answered import Answered
 from kubedns.serve.connections import Connections, Limits
 from kubedns.serve.receiver import TURN_S, Drops, finish, send_failure
-from kubedns.serve.responder import Answered
 
 _HEADER = 12  # octets of the shortest message
 _DEFAULT = Limits()

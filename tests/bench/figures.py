@@ -40,7 +40,7 @@ class Figure:
     def ratio(self, other: Series) -> float | None:
         """Return how much ours took for each unit that the other system took."""
         ours = next((one for one in self.series if one.system in OURS), None)
-        if ours is None or other is ours or not other.median:
+        if ours is None or other.system in OURS or not other.median:
             return None
         if len(ours.values) == len(other.values) and all(other.values):
             pairs = zip(ours.values, other.values, strict=True)

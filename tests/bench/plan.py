@@ -8,17 +8,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from tests.bench import dnsperf, forwarder_plan, query_cost, recovery, scale, startup, updates
+from tests.bench import (
+    dnsperf,
+    forwarder_plan,
+    pod_memory,
+    query_cost,
+    recovery,
+    scale,
+    startup,
+    updates,
+)
 from tests.bench.bench import Bench, say
 from tests.bench.cluster import NEEDS, Cluster
 from tests.bench.figures import Figure
 from tests.bench.forwarder_systems import available, forwarders
 from tests.bench.objects import BenchService, fleet, of_ten
-from tests.bench.systems import System, UnavailableError, coredns, echo, kubedns
+from tests.bench.systems import (
+    FORWARDER,
+    KUBEDNS,
+    System,
+    UnavailableError,
+    coredns,
+    echo,
+    kubedns,
+)
 from tests.realapi.controlplane import missing
 
 _CLUSTER_GROUPS = ("updates", "recovery", "query", "scale")
-GROUPS = ("startup", *forwarder_plan.GROUPS, *_CLUSTER_GROUPS)
+GROUPS = ("startup", "pod", *forwarder_plan.GROUPS, *_CLUSTER_GROUPS)
 
 T = TypeVar("T")
 _DEMO = Path(__file__).parent.parent.parent / "manifests" / "demo"
@@ -42,10 +59,17 @@ class Plan:
         ours = kubedns(scratch, self.kubedns_command)
         if "startup" in self.groups:
             self._take("startup", startup.measure(ours, _DEMO))
+        if "pod" in self.groups:
+            self._pod(_DEMO, scratch)
         if self.groups & {*forwarder_plan.GROUPS}:
             self._forwarders(scratch)
-        if self.groups & {*_CLUSTER_GROUPS}:
+        if self.groups & {*_CLUSTER_GROUPS, "pod"}:
             self._cluster(scratch, ours)
+
+    def _pod(self, source: Path, scratch: Path) -> None:
+        commands = {KUBEDNS: self.kubedns_command, FORWARDER: self.forwarder_command}
+        rounds = 1 if self.quick else 3
+        self._take("pod", pod_memory.measure(source, scratch, commands, rounds=rounds))
 
     def _forwarders(self, scratch: Path) -> None:
         if reason := forwarder_plan.missing(self.groups):
@@ -76,6 +100,8 @@ class Plan:
         bench.cluster.make_namespaces()
         bench.cluster.load([of_ten()])
         empty: list[Figure] = []
+        if "pod" in self.groups:
+            self._pod(bench.cluster.admin, bench.scratch)
         if "updates" in self.groups:
             empty = self._take("updates", updates.measure(bench, "empty cluster"))
         if "recovery" in self.groups:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.bench.machine import SERVER_CORES, children, pinned
@@ -21,12 +21,18 @@ class Server(Program):
     ``started`` is the monotonic time, in seconds, just before the program was started.
     """
 
-    def __init__(self, argv: Sequence[str | Path], *, log: Path) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         # Compiled modules are kept and used, as those of an installed package are.
-        environment = {"PYTHONPATH": str(_REPOSITORY), "PYTHONDONTWRITEBYTECODE": ""}
+        ours = {"PYTHONPATH": str(_REPOSITORY), "PYTHONDONTWRITEBYTECODE": ""}
         with pinned(SERVER_CORES):
             self.started = time.monotonic()
-            super().__init__(argv, log=log, environment=environment)
+            super().__init__(argv, log=log, environment={**ours, **(environment or {})})
 
     def cpu_s(self) -> float:
         """Return the CPU time, user and system, that the process tree has taken so far."""

@@ -24,7 +24,9 @@ KUBEDNS = "kubedns"
 COREDNS = "CoreDNS"
 ECHO = "C echo"
 FORWARDER = "dnsmasq_py"
-OURS = frozenset({KUBEDNS, FORWARDER})
+SIDECAR = "sidecar"
+POD = "pod"
+OURS = frozenset({KUBEDNS, FORWARDER, SIDECAR, POD})
 """The systems whose goals are bounds of what they take; the goals of all others are ratios."""
 
 _COREFILE = """\

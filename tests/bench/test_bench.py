@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 
+import pytest
+
+from tests.bench import memory
 from tests.bench.figures import Figure, Series, as_json, table, verdict
 from tests.bench.objects import fleet
 from tests.bench.systems import COREDNS, ECHO, KUBEDNS
@@ -54,3 +58,12 @@ def test_json_holds_every_round() -> None:
     figure = json.loads(json.dumps(as_json([_FIGURE])))[0]
     assert figure["series"][0]["values"] == [6.0, 9.0, 6.5]
     assert figure["series"][1]["ours_to_theirs"] == 0.3
+
+
+def test_a_process_alone_takes_all_that_is_resident_of_it() -> None:
+    """And each page of a file counts once, however many processes have it."""
+    mine = memory.of(os.getpid())
+    assert mine.own < mine.proportional <= mine.resident
+    assert memory.alone([os.getpid()]) == pytest.approx(mine.resident, rel=0.05)
+    twice = memory.alone([os.getpid(), os.getpid()])
+    assert twice == pytest.approx(mine.resident + mine.own, rel=0.05)

@@ -44,7 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "status_address": ("127.0.0.1", 10057),
     "notify": (("127.0.0.1", 53),),
     "snapshot": "",
-    "lame_duck_s": 9.0,
+    "lame_duck_s": 8.0,
     "watch_silence_s": 90.0,
     "forbidden_retry_s": 60.0,
     "serve_cache": True,

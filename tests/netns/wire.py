@@ -93,10 +93,10 @@ class Wire:
         """Set the near end ``up`` or ``down``: without it there is no route to the far end."""
         _ip("-n", self.near, "link", "set", self.near, state)
 
-    def socket(self) -> socket.socket:
-        """Return a UDP socket of the near namespace."""
+    def socket(self, kind: socket.SocketKind = socket.SOCK_DGRAM) -> socket.socket:
+        """Return an IPv4 socket of the near namespace, UDP unless told otherwise."""
         with ThreadPoolExecutor(1) as thread:
-            return thread.submit(_socket, self.near).result()
+            return thread.submit(_socket, self.near, kind).result()
 
     def _carry(self) -> None:
         near, far = self._devices
@@ -143,13 +143,13 @@ def _device(namespace: str) -> int:
     return fd
 
 
-def _socket(namespace: str) -> socket.socket:
+def _socket(namespace: str, kind: socket.SocketKind) -> socket.socket:
     """Move this thread, which ends soon, to a namespace; return a socket of it."""
     libc = ctypes.CDLL(None, use_errno=True)
     with Path(f"/run/netns/{namespace}").open("rb") as file:
         if libc.setns(file.fileno(), _CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), "setns")
-    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    return socket.socket(socket.AF_INET, kind)
 
 
 def _ip(*args: str) -> None:

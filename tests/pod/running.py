@@ -1,4 +1,4 @@
-"""kubedns as a process, and both processes as `make run` starts them: started, asked, stopped."""
+"""kubedns as a process, and all three as `make run` starts them: started, asked, stopped."""
 
 import json
 import os
@@ -22,6 +22,7 @@ import psutil
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "manifests" / "demo"
 START_S = 20.0
+COMMANDS = ("dnsmasq-nanny", "kube-dns", "sidecar")
 NOBODY = "127.0.0.1:1"  # a nameserver that never answers: nothing leaves the machine
 
 
@@ -144,7 +145,7 @@ class Running:
 
 class MadeRun:
     """
-    Both processes, as `make run` starts them, on free ports.
+    All three processes, as `make run` starts them, on free ports.
 
     nameservers: of its ConfigMap at first; nothing else outside is ever asked. folder: for the log
     and the ConfigMap.
@@ -153,10 +154,12 @@ class MadeRun:
     def __init__(self, folder: Path, nameservers: Sequence[str] = (NOBODY,)) -> None:
         self.log = folder / "log"
         self.config = folder / "config"
-        names = ("DNS_PORT", "STATUS_PORT", "DNSMASQ_PORT", "ADMIN_PORT")
+        names = ("DNS_PORT", "STATUS_PORT", "DNSMASQ_PORT", "ADMIN_PORT", "SIDECAR_PORT",
+                 "OPERATOR_PORT")  # fmt: skip
         ports = {name: free_port() for name in names}
         self.dns_port, self.dnsmasq_port = ports["DNS_PORT"], ports["DNSMASQ_PORT"]
         self.status_port, self.admin_port = ports["STATUS_PORT"], ports["ADMIN_PORT"]
+        self.sidecar_port = ports["SIDECAR_PORT"]
         environment = {name: str(port) for name, port in ports.items()} | {
             "HEALTHZ_PORT": "0",
             "CONFIG_DIR": str(self.config),
@@ -178,21 +181,32 @@ class MadeRun:
         self.process.wait(20)
 
     def ready(self) -> "MadeRun":
-        """Wait until the forwarder has what kubedns has."""
+        """Wait until the forwarder has what kubedns has, and the sidecar says that all is well."""
         until(lambda: self.process.poll() is not None or self._met(), "not at work")
         assert self.process.poll() is None, self.text()
         until(lambda: self.short("kubernetes.default.svc.cluster.local"), "no answer")
+        until(self.well, "not well")
         return self
+
+    def well(self) -> bool:
+        """Tell what the sidecar says of the pod."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.sidecar_port}/healthz") as reply:
+                return bool(reply.status == 200)
+        except OSError:
+            return False
 
     def _met(self) -> bool:
         return bool(re.search(r"cluster server \S+: kube-dns-py", self.text()))
 
     def children(self) -> dict[str, psutil.Process]:
-        """Return the two processes by the name of their command."""
-        return {
-            Path(each.cmdline()[1]).name: each
+        """Return the three processes by the name of their command."""
+        started = (
+            (Path(command[1]).name, each)
             for each in psutil.Process(self.process.pid).children()
-        }
+            if len(command := each.cmdline()) > 1
+        )
+        return {name: each for name, each in started if name in COMMANDS}
 
     def metrics(self, port: int) -> str:
         """Return the metrics that are served on a port."""
@@ -201,7 +215,7 @@ class MadeRun:
         return said.decode()
 
     def text(self) -> str:
-        """Return what both wrote so far."""
+        """Return what they wrote so far."""
         return self.log.read_text(errors="surrogateescape")
 
     def dig(self, *args: str, program: str = "dig") -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.pod.running import MadeRun, Running, control_octets, until
+from tests.pod.running import COMMANDS, MadeRun, Running, control_octets, until
 
 N = "shop.svc.cluster.local"
 QUESTIONS = [
@@ -136,21 +136,29 @@ def test_the_log_is_fit_for_a_terminal(demo: Running) -> None:
 
 
 def test_make_run_ends_with_ctrl_c(tmp_path: Path) -> None:
-    """Both processes end in good order, and their ports are free again."""
+    """All processes end in good order, and their ports are free again."""
     for _ in range(2):
         with MadeRun(tmp_path) as running:
             children = running.ready().children()
-            assert sorted(children) == ["dnsmasq-nanny", "kube-dns"]
+            assert sorted(children) == list(COMMANDS)
+            beside = psutil.Process(running.process.pid).children(recursive=True)
             running.process.send_signal(signal.SIGINT)
             assert running.process.wait(20) == 0
-            assert not any(map(psutil.Process.is_running, children.values()))
-            assert running.text().count("stopped") == 2
+            until(lambda all=beside: not any(map(psutil.Process.is_running, all)), "left behind")
+            assert running.text().count("stopped") == 3
             assert "Traceback" not in running.text()
 
 
-@pytest.mark.parametrize("name", ["dnsmasq-nanny", "kube-dns"])
-def test_make_run_ends_when_one_of_both_dies(tmp_path: Path, name: str) -> None:
-    """With the status of the one that died; the other one ends in good order."""
+def test_each_line_of_the_log_begins_with_its_process(made_run: MadeRun) -> None:
+    """And holds nothing that would colour a terminal."""
+    lines = [line for line in made_run.text().splitlines() if "] " in line]
+    assert {line.partition(" | ")[0] for line in lines} == {"kubedns", "dnsmasq", "sidecar"}
+    assert control_octets(made_run.text()) == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_make_run_ends_when_one_dies(tmp_path: Path, name: str) -> None:
+    """With the status of the one that died; the others end in good order."""
     with MadeRun(tmp_path) as running:
         children = running.ready().children()
         children[name].kill()

@@ -32,8 +32,11 @@ def examples() -> list[list[Step]]:
 
 def here(command: str, made_run: MadeRun, other_port: int) -> str:
     """Write a command as it must be for this run: its ports, its folders."""
-    ports = {"1053": made_run.dnsmasq_port, "10053": made_run.dns_port, "1054": other_port}
-    command = re.sub(r"\b(10053|1053|1054)\b", lambda port: str(ports[port[1]]), command)
+    ports = {
+        "1053": made_run.dnsmasq_port, "10053": made_run.dns_port,
+        "10054": made_run.sidecar_port, "1054": other_port,
+    }  # fmt: skip
+    command = re.sub(r"\b(1005[34]|105[34])\b", lambda port: str(ports[port[1]]), command)
     folders = {".venv/demo-config": made_run.config, ".venv/bin": Path(sys.executable).parent}
     for shown, folder in folders.items():
         command = command.replace(shown, shlex.quote(str(folder)))

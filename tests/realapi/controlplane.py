@@ -54,16 +54,19 @@ class ControlPlane:
     The servers, the credentials they accept, and what may happen to them.
 
     ``folder`` gets their logs; the data is removed at the end.  ``audit`` makes the API server
-    write down every request, see :meth:`requests`.
+    write down every request, see :meth:`requests`.  ``service_ranges``: of cluster IPs.
     """
 
     NEEDS = ("etcd", "kube-apiserver", "kube-controller-manager", "openssl", "setpriv")
 
-    def __init__(self, folder: Path, *, audit: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, audit: bool = False, service_ranges: str = SERVICE_RANGES
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.authority = folder / "apiserver.crt"
         self._audit = audit
+        self._service_ranges = service_ranges
         self._etcd_port = free_port()
         self._tokens = {KUBE_DNS_USER: secrets.token_hex(16), "admin": secrets.token_hex(16)}
         self._programs: dict[str, Program] = {}
@@ -135,7 +138,7 @@ class ControlPlane:
                 "--advertise-address=127.0.0.1",
                 f"--secure-port={self.port}",
                 "--endpoint-reconciler-type=none",
-                f"--service-cluster-ip-range={SERVICE_RANGES}",
+                f"--service-cluster-ip-range={self._service_ranges}",
                 f"--tls-cert-file={self.authority}",
                 f"--tls-private-key-file={self._key}",
                 f"--service-account-key-file={self.authority}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Coroutine
 from types import TracebackType
@@ -17,11 +18,20 @@ class Relay:
     """
     Passes connections on ``port`` of loopback to ``target``, until it is told otherwise.
 
-    It runs on an event loop in a thread of its own; every method returns when what it says is so.
+    ``make`` gives the socket to listen on, bound to that port: one of another network
+    namespace, say.  It runs on an event loop in a thread of its own; every method returns when what
+    it says is so.
     """
 
-    def __init__(self, target: int) -> None:
-        self.port = free_port()
+    def __init__(
+        self,
+        target: int,
+        *,
+        port: int | None = None,
+        make: Callable[[], socket.socket] | None = None,
+    ) -> None:
+        self.port = port or free_port()
+        self._make = make or (lambda: socket.create_server(("127.0.0.1", self.port)))
         self.moved = 0  # octets, both ways
         self._target = target
         self._rate: float | None = None
@@ -118,7 +128,7 @@ class Relay:
                 if not connection.forgotten:
                     connection.flowing.set()
             if self._server is None:
-                self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+                self._server = await asyncio.start_server(self._accept, sock=self._make())
 
         self._do(mend)
 

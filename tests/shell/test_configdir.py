@@ -84,7 +84,7 @@ def start(mount: Mount, clock: Clock, heard: Heard) -> Start:
 
     def started(period_s: float = 10.0) -> ConfigDir:
         watch = ConfigDir(mount.path, period_s, clock, heard.data, heard.error)
-        watch.startService()
+        watch.start()
         blind = ("error", f"{mount.path}: no inotify (not supported), looking every 10.0 s")
         assert heard.said[:1] == [blind] or not period_s
         del heard.said[: 1 if period_s else 0]
@@ -167,7 +167,7 @@ def test_data_comes_at_start_and_then_only_when_it_changed(
     clock.advance(0.1)
     assert heard.said[1:] == [{"file2": "data2", "file3": "data3"}]
     assert watch.version != first
-    watch.stopService()
+    watch.stop()
 
 
 def test_the_same_content_written_again_is_no_change(
@@ -188,7 +188,7 @@ def test_a_period_of_zero_reads_once(
     mount.write(key="other")
     assert clock.getDelayedCalls() == []
     assert heard.said == [{"key": "value"}]
-    watch.stopService()
+    watch.stop()
 
 
 def test_a_missing_folder_means_no_data_until_it_appears(
@@ -239,7 +239,7 @@ def test_a_listener_that_fails_is_told_of_the_next_change_all_the_same(
 
     mount.write(key="value")
     watch = ConfigDir(mount.path, 10, clock, fail, lambda _: None)
-    watch.startService()
+    watch.start()
     mount.write(key="other")
     clock.pump([10, 10])
     assert heard.said == [{"key": "value"}, {"key": "other"}]
@@ -248,7 +248,7 @@ def test_a_listener_that_fails_is_told_of_the_next_change_all_the_same(
 def test_after_stop_nothing_is_scheduled(mount: Mount, start: Start, clock: Clock) -> None:
     mount.write(key="value")
     watch = start()
-    watch.stopService()
+    watch.stop()
     assert clock.getDelayedCalls() == []
 
 
@@ -258,7 +258,7 @@ def test_a_file_watch_keeps_the_text_of_a_file_that_vanished(
     path = tmp_path / "resolv.conf"
     path.write_text("nameserver 10.0.0.1\n")
     watch = FileWatch(path, 10, clock, heard.data, heard.error)
-    watch.startService()
+    watch.start()
     del heard.said[:1]
     path.unlink()
     clock.pump([10, 10])
@@ -267,7 +267,7 @@ def test_a_file_watch_keeps_the_text_of_a_file_that_vanished(
     path.write_text("nameserver 10.0.0.2\n")
     clock.advance(10)
     assert heard.said[2:] == ["nameserver 10.0.0.2\n"]
-    watch.stopService()
+    watch.stop()
 
 
 class Noticed(TestCase):
@@ -290,11 +290,11 @@ class Noticed(TestCase):
     def watching(self, watch: type[ConfigDir | FileWatch], path: Path) -> PathWatch[Any]:
         before = inotify_descriptors()
         service: PathWatch[Any] = watch(path, 3600, reactor, self._heard, self.errors.append)
-        service.startService()
+        service.start()
 
         def stop() -> None:
             self.assertEqual(inotify_descriptors(), before + 1)
-            service.stopService()
+            service.stop()
             self.assertEqual(inotify_descriptors(), before)
 
         self.addCleanup(stop)

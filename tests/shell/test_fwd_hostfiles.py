@@ -70,7 +70,7 @@ def etc(tmp_path: Path) -> Path:
 
 def start(clock: Clock, heard: Heard, etc: Path, **options: Any) -> HostFiles:
     files = HostFiles(Options(**options), clock, heard, etc_hosts=str(etc))
-    files.startService()
+    files.start()
     return files
 
 
@@ -209,7 +209,7 @@ def test_a_hostsdir_is_followed_and_only_what_is_new_is_logged(
     clock.advance(10)
     assert heard.now == ["localhost 127.0.0.1", "pod 10.0.0.9", "b 10.0.0.2"]
     assert len(heard.times) == 3
-    files.stopService()
+    files.stop()
     assert clock.getDelayedCalls() == []
 
 

@@ -16,7 +16,7 @@ from dnsmasq_py.cache import Cache
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.domains import EVERYTHING
 from dnsmasq_py.metrics import Parts
-from dnsmasq_py.pages import Pages
+from dnsmasq_py.pages import Pages, probed
 from dnsmasq_py.report import Tcp
 from dnsmasq_py.routing import Kind, Route, Routes
 from dnsmasq_py.rules import Match
@@ -98,6 +98,22 @@ def test_unhealthy_before_and_after_with_the_reason() -> None:
     assert admin.get("/healthz")[::2] == (503, b"not listening\n")
     admin.state.draining = True
     assert admin.get("/healthz")[::2] == (503, b"shutting down\n")
+
+
+def test_liveness_asks_for_nothing_but_an_answer() -> None:
+    """Not listening yet, or draining: no reason to be restarted; readiness tells of both."""
+    state = State(began=NOW)
+    live, ready = (probed(state)[path] for path in ("/healthz", "/readyz"))
+    assert (live(), ready()) == (http.Page("ok\n"), http.Page("not listening\n", 503))
+    state.listeners = lambda: ["*#53"]
+    assert (live(), ready()) == (http.Page("ok\n"), http.Page("ok\n"))
+    state.draining = True
+    assert (live(), ready()) == (http.Page("ok\n"), http.Page("shutting down\n", 503))
+
+
+def test_the_port_for_probes_tells_nothing_else() -> None:
+    """It is open to every pod of the cluster."""
+    assert probed(State(began=NOW)).keys() == {"/healthz", "/readyz"}
 
 
 def test_metrics_are_text_for_prometheus() -> None:

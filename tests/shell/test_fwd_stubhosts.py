@@ -60,7 +60,7 @@ class World:
 
     def follow(self, *hosts: str) -> None:
         self.hosts.retain(hosts or (NS,))
-        self.hosts.startService()
+        self.hosts.start()
 
     def says_a(self, *addresses: str, ttl: int = 60, host: str = NS) -> None:
         self._say(rr.A, addresses, ttl, host)
@@ -108,7 +108,7 @@ def world() -> Iterator[World]:
     world = World()
     yield world
     if world.hosts.running:
-        world.hosts.stopService()
+        world.hosts.stop()
     assert world.clock.getDelayedCalls() == []
 
 
@@ -140,7 +140,7 @@ def test_both_families_are_asked_for_at_once_and_used(world: World) -> None:
 def test_nothing_is_asked_before_the_start(world: World) -> None:
     world.hosts.retain([NS])
     assert world.asked == []
-    world.hosts.startService()
+    world.hosts.start()
     assert len(world.asked) == 2
 
 
@@ -301,13 +301,13 @@ def test_a_change_of_one_host_does_not_hurry_those_that_fail(world: World) -> No
     world.both_fail()
     hosts = StubHosts(world.clock, world._ask, lambda: hosts.retain([NS, other]))
     hosts.retain([NS, other])
-    hosts.startService()
+    hosts.start()
     for number in range(30):
         world.says_a(f"10.0.0.{number}", ttl=5, host=other)
         world.clock.pump([1, 1, 1, 1, 1])
     # After 0, 1, 3, 7, 15, 31, 63 and 127 s.
     assert sum(asked == (QNAME, rr.A) for asked in world.asked) == 8
-    hosts.stopService()
+    hosts.stop()
 
 
 def test_many_hosts_are_told_of_together_and_looked_up_a_few_at_a_time(world: World) -> None:
@@ -345,12 +345,12 @@ def test_a_host_that_is_no_name_is_never_asked_for(world: World, log: list[str])
 def test_stopping_ends_look_ups_and_timers(world: World) -> None:
     world.hold = True
     world.follow(NS, "other.example")
-    world.hosts.stopService()
+    world.hosts.stop()
     assert world.cancelled == 4
     assert world.clock.getDelayedCalls() == []
     world.hold = False
     world.says_a("10.0.0.1")
-    world.hosts.startService()
+    world.hosts.start()
     assert world.hosts.addresses(NS) == ("10.0.0.1",)
 
 
@@ -362,9 +362,9 @@ def test_an_error_in_using_new_addresses_does_not_end_the_look_ups(world: World)
 
     hosts = StubHosts(world.clock, world._ask, broken)
     hosts.retain([NS])
-    hosts.startService()
+    hosts.start()
     world.clock.advance(1)
     asked = len(world.asked)
     world.clock.advance(60)
     assert len(world.asked) > asked
-    hosts.stopService()
+    hosts.stop()

@@ -64,12 +64,16 @@ def test_a_body_is_not_kept() -> None:
 
 
 def test_connections_are_bounded() -> None:
-    """One more is refused, and welcome when another one has ended."""
-    site = http.site({}, Clock())
+    """One more is served, and the one that has been open for longest gives way."""
+    site = http.site({"/healthz": lambda: http.Page("ok\n")}, Clock())
     clients = [Client(site) for _ in range(128)]
-    assert site.buildProtocol(PEER) is None
     clients[0].channel.connectionLost(Failure(ConnectionDone()))
-    assert site.buildProtocol(PEER) is not None
+    assert _get(site, "/healthz").endswith(b"ok\n")
+    assert not any(client.transport.disconnected for client in clients)
+    assert _get(site, "/healthz").endswith(b"ok\n")
+    assert [client.transport.disconnected for client in clients[:3]] == [False, True, False]
+    for client in clients:
+        client.channel.connectionLost(Failure(ConnectionDone()))
 
 
 class Reader:
@@ -179,3 +183,28 @@ def test_large_pages_are_few_at_a_time() -> None:
     readers[0].gone()
     pages.render(readers[3])
     assert readers[3].status == 200
+
+
+def _replied(method: str) -> tuple[list[bytes], bytes]:
+    """Ask for a page over HTTP/1.1; return the lines of the head, and the body."""
+    site = http.site({"/x": lambda: http.Page("small\n")}, Clock())
+    head, _, body = Client(site).sends(f"{method} /x HTTP/1.1", "Host: pod").partition(b"\r\n\r\n")
+    return head.split(b"\r\n"), body
+
+
+def test_a_client_knows_where_a_page_ends() -> None:
+    """By its length, so that the connection can be kept for the next one."""
+    head, body = _replied("GET")
+    assert head[0] == b"HTTP/1.1 200 OK"
+    assert b"Content-Length: 6" in head
+    assert b"Cache-Control: no-store" in head
+    assert any(line.startswith(b"Date: ") for line in head)
+    assert body == b"small\n"
+
+
+def test_head_is_get_without_a_body() -> None:
+    """Monitors ask so whether a page is there."""
+    head, body = _replied("HEAD")
+    assert head[0] == b"HTTP/1.1 200 OK"
+    assert b"Content-Length: 6" in head
+    assert body == b""

@@ -18,8 +18,8 @@ from twisted.protocols.basic import Int16StringReceiver
 from twisted.trial.unittest import SkipTest, TestCase
 
 from kubedns.config import Config, Nameserver
-from kubedns.outside import Outside, UnreachableError
 from kubedns.outside.dial import Dialer
+from kubedns.outside.resolver import Outside, UnreachableError
 from kubedns.wire import name as names
 from kubedns.wire import rr
 from kubedns.wire.response import Response

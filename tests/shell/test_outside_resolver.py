@@ -15,9 +15,15 @@ from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from kubedns.config import Config, HostServer, Nameserver
-from kubedns.outside import NoServersError, Outside, UnreachableError
 from kubedns.outside.exchange import Action, Answered, Exchange, GaveUp, Send
-from kubedns.outside.resolver import MAX_IN_FLIGHT, MAX_WAITING, PATIENCE_S
+from kubedns.outside.resolver import (
+    MAX_IN_FLIGHT,
+    MAX_WAITING,
+    PATIENCE_S,
+    NoServersError,
+    Outside,
+    UnreachableError,
+)
 from kubedns.wire import name as names
 from kubedns.wire import rr
 from kubedns.wire.response import Response

@@ -1,0 +1,11 @@
+"""
+What the status page shows: State and the time in, values with texts and marks out; no HTML.
+
+told        what a neighbour told, of whatever shape    words       times, ages, numbers as texts
+mark        good, doubtful, bad, unknown                charts      samples -> lines of a drawing
+
+processes   who answers                 sources     what kubedns knows of the cluster
+settings    the configuration in force  routes      who is asked for what, bad ones first
+cache       entries and hit rate        load        questions in work, limits, faults counted
+warnings    the last ones of all        whole       all of it
+"""
