@@ -1,6 +1,6 @@
 # make run    serve the demo cluster on loopback      make check  static checks and socket-free tests
 # make test   all tests but those of test-cluster     make bench  figures, side by side with peers (ARGS=--quick)
-# make test-cluster   the pod on a real one-node Kubernetes
+# make test-cluster   the pod on a real one-node Kubernetes      make fuzz   an hour of it
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ LINT := --line-length 100 --target-version py311
 
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: run test test-cluster check bench clean tools
+.PHONY: run test test-cluster check bench fuzz clean tools
 
 run: $(VENV)/installed
 	@manifests/demo/run.sh $(BIN)
@@ -32,6 +32,9 @@ tools:
 
 bench: $(VENV)/tested tools
 	$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(VENV)/tested
+	$(BIN)/python -m tests.fuzz all --seconds 3600 --seed 0
 
 clean:
 	rm -rf $(VENV) *.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis
