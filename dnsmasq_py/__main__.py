@@ -6,6 +6,7 @@ Exit status as the original: 2 for its own flags, 1 for dnsmasq's options, 255 f
 
 import signal
 import sys
+import time
 from functools import partial
 from typing import Any
 
@@ -40,6 +41,8 @@ def main() -> None:
     from dnsmasq_py.service import DnsForwarder
 
     reactor: Any = installed
+    # Twisted's own clock is the wall clock: its timers would stall or run away when that is set.
+    reactor.seconds = time.monotonic
     status = 0
     fatal = ""
 

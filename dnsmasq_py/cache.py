@@ -34,6 +34,7 @@ _MARK_COST = 100  # each of the cluster's names in it
 _READY_COST = 500  # a ready reply beside its turns
 _MAX_FORMS = 8  # ready replies of one answer: clients choose the EDNS size that they write
 _MAX_SPARED = 64  # entries that get their second chance for one that comes
+_MAX_SPARED_STALE = 1024  # the same, while they have expired
 _SWEEP_PARTS = 60  # calls of `sweep` for one look at everything
 _MANY_READY = 4096  # up to so many are summed up in less than a millisecond or two
 _COLLECT_S = 0.2
@@ -208,7 +209,9 @@ class Cache:
             for ready in stored.forms or ():
                 self._count(ready)
             alive = now < stored.expires
-            if alive and stored.used and spared < _MAX_SPARED:
+            # What is used although it has expired may be all that is left of a name: nobody can be
+            # asked for it just now.
+            if stored.used and spared < (_MAX_SPARED if alive else _MAX_SPARED_STALE):
                 stored.used = 0
                 spared += 1
                 self._queue.append(key)

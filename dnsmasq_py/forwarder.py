@@ -382,6 +382,7 @@ class Forwarder:
     def _give_stale(self, client: Client, stale: Stored, route: Route) -> None:
         ttl = 0 if self.options.use_stale_cache_s is not None else 30
         cluster = route.cluster or has_part(stale)
+        stale.used += 1  # so that it is not pushed out by what is asked once
         self.answering.give_stale(client, stale, cluster=cluster, ttl=ttl)
 
     def _give_failure(
@@ -495,6 +496,9 @@ class Forwarder:
             for client in clients:
                 self.answering.give(client, outcome, now, cached=False)
             return
+        if clients and self._is_overtaken(resolution, now):
+            self._ask_again(resolution, clients, now)
+            return
         stale = resolution.stale if _lets_stale(outcome) else None
         if stale is not None and not self._may_still_hold(resolution.key, stale):
             stale = None
@@ -505,6 +509,29 @@ class Forwarder:
                 self._give_stale(client, stale, resolution.route)
             else:
                 self.answering.fail(client, outcome, "reply")
+
+    def _is_overtaken(self, failed: Resolution, now: float) -> bool:
+        """Tell whether the name changed since it was asked for: it may do better now."""
+        if not failed.route.cluster or failed.overtaken or now >= failed.deadline:
+            return False
+        return self.purges.covers(failed.since, (failed.name,), missing=True)
+
+    def _ask_again(self, failed: Resolution, clients: list[Client], now: float) -> None:
+        """
+        Ask once more in place of a question that failed, for those who waited for it.
+
+        What the cache had may have been dropped meanwhile, with the word that there is better: the
+        first list of a kubedns that was started anew.
+        """
+        again = self._under_way(failed.key)
+        is_new = again is None
+        if again is None:
+            again = self._new(failed.key, _asked(clients[0].query), failed.route, now)
+            again.deadline = failed.deadline
+            again.overtaken = True
+        waiting = [client for client in clients if self._wait(client, again, now)]
+        if is_new and waiting:
+            again.ask(now)
 
     def _remember(self, resolution: Resolution, failed: Failed, now: float, *, stale: bool) -> None:
         group = resolution.route.group

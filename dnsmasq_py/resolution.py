@@ -78,6 +78,7 @@ class Resolution:
         "is_late",
         "is_local",
         "key",
+        "overtaken",
         "route",
         "since",
         "stale",
@@ -112,6 +113,7 @@ class Resolution:
         self.is_asked = False
         self.is_late = False
         self.is_local = False
+        self.overtaken = False
 
     @property
     def name(self) -> bytes:

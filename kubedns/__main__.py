@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 from kubedns import logs
@@ -31,6 +32,8 @@ def main() -> None:
     from kubedns.service import KubeDns
 
     reactor: Any = installed
+    # Twisted's own clock is the wall clock: its timers would stall or run away when that is set.
+    reactor.seconds = time.monotonic
     logs.begin(options.v)
     status = 0
 

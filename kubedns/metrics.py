@@ -47,6 +47,8 @@ class Parts:
     feed: Feed
     pairing: Pairing
     resources: Callable[[], list[dict[str, object]]]
+    audits: Callable[[], Mapping[str, Mapping[str, object]]]
+    waiting_s: Callable[[], float]
     outside: Callable[[], Mapping[str, int]]
     config_errors: Callable[[], Mapping[str, int]]
     late: Callable[[], bool]
@@ -183,7 +185,12 @@ def _cluster(parts: Parts) -> Iterator[Metric]:
     )
     family.add_metric([], _buckets(latency), latency.total)
     yield family
+    yield _gauge(
+        "kubedns_zone_waiting_seconds", "How long something known has not been in the zone.",
+        parts.waiting_s(),
+    )  # fmt: skip
     yield from _resources(parts.resources())
+    yield from _audits(parts.audits())
 
 
 def _notify(teller: Teller) -> Iterator[Metric]:
@@ -241,6 +248,9 @@ def _resources(resources: Sequence[Mapping[str, object]]) -> Iterator[Metric]:
     relists = CounterMetricFamily("kubedns_relists", "Lists after the first.", labels=labels)
     errors = CounterMetricFamily("kubedns_watch_errors", "Requests that failed.", labels=labels)
     events = CounterMetricFamily("kubedns_events", "Events received.", labels=labels)
+    restarts = CounterMetricFamily(
+        "kubedns_reader_restarts", "Readers that stopped or hung, and began anew.", labels=labels
+    )
     for each in resources:
         name = [str(each["resource"])]
         if each["age_s"] is not None:
@@ -250,7 +260,33 @@ def _resources(resources: Sequence[Mapping[str, object]]) -> Iterator[Metric]:
         relists.add_metric(name, _number(each["relists"]))
         errors.add_metric(name, _number(each["errors"]))
         events.add_metric(name, _number(each["events"]))
-    yield from (age, up, forbidden, relists, errors, events)
+        restarts.add_metric(name, _number(each["restarts"]))
+    yield from (age, up, forbidden, relists, errors, events, restarts)
+
+
+def _audits(audits: Mapping[str, Mapping[str, object]]) -> Iterator[Metric]:
+    labels = ["resource"]
+    runs = CounterMetricFamily("kubedns_audit_runs", "Audits that were complete.", labels=labels)
+    differences = CounterMetricFamily(
+        "kubedns_audit_differences",
+        "Objects that were not as the API server had them although the watch was past that; "
+        "zone: services whose records were not as their objects.",
+        labels=labels,
+    )
+    failures = CounterMetricFamily(
+        "kubedns_audit_failures", "Audits that came to no end.", labels=labels
+    )
+    last = GaugeMetricFamily(
+        "kubedns_audit_last_timestamp_seconds", "Unix time of the last complete audit.",
+        labels=labels,
+    )  # fmt: skip
+    for resource, report in audits.items():
+        runs.add_metric([resource], _number(report["runs"]))
+        differences.add_metric([resource], _number(report["differences"]))
+        failures.add_metric([resource], _number(report["failures"]))
+        if report["last"] is not None:
+            last.add_metric([resource], _number(report["last"]))
+    yield from (runs, differences, failures, last)
 
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:

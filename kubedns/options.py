@@ -68,6 +68,7 @@ class Options:
     snapshot: str
     lame_duck_s: float
     watch_silence_s: float
+    audit_interval_s: float
     forbidden_retry_s: float
     serve_cache: bool
 
@@ -339,6 +340,14 @@ _OURS = (
         "DURATION",
         "after this time without an event or a bookmark a watch is torn down and resumed",
         field="watch_silence_s",
+    ),
+    Flag(
+        "audit-interval",
+        readers.read_duration,
+        "1h",
+        "DURATION",
+        "about how often everything is listed beside the watches and compared; 0: never",
+        field="audit_interval_s",
     ),
     Flag(
         "forbidden-retry",

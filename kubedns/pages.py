@@ -112,6 +112,8 @@ class Pages:
             "initial_sync_timed_out": state.late,
             "draining": state.draining,
             "sources": self._source.status(now),
+            "audits": self._source.audits(now),
+            "zone_waiting_s": round(parts.waiting_s(), 3),
             "objects": {kind.value: count for kind, count in parts.pairing.counts().items()},
             "object_problems": parts.feed.problems,
             "serial": tree.serial,

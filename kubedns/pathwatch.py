@@ -77,7 +77,7 @@ class PathWatch(Generic[T]):
         self._on_error = on_error
         self._repeat_errors = repeat_errors
         self._notices = _Notices(self._path, reactor, self._noticed)
-        self._poll = LoopingCall(self._look, polled=True)
+        self._poll = LoopingCall(self._look_again)
         self._poll.clock = reactor
         self._soon: Any = None  # the IDelayedCall of a look that events asked for
         self._failure = ""  # the last load's
@@ -106,6 +106,11 @@ class PathWatch(Generic[T]):
     def _look_now(self) -> None:
         self._soon = None
         self._look()
+
+    def _look_again(self) -> None:
+        """Look once more; an exception would end the polling, and nobody would notice."""
+        with _log.failuresHandled("while looking at {path}", path=str(self._path)):
+            self._look(polled=True)
 
     def _look(self, *, first: bool = False, polled: bool = False) -> None:
         """Load, and pass on what is new: data to on_data, failures to on_error."""

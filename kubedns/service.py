@@ -117,6 +117,8 @@ class KubeDns:
             feed=self.feed,
             pairing=self.pairing,
             resources=lambda: self._source.status(self._reactor.seconds()),
+            audits=lambda: self._source.audits(self._reactor.seconds()),
+            waiting_s=self._waiting_s,
             outside=self.outside.counts,
             config_errors=lambda: self._state.config_error_counts,
             late=lambda: self._state.late,
@@ -260,11 +262,22 @@ class KubeDns:
         if change:
             self.answers.forget(change.tags)
             self.saving.changed()
-        self.teller.changed(change, more=more)
+        if self._knows_better():
+            self.teller.changed(change, more=more)
 
     def _all_changed(self) -> None:
         self.answers.clear()
-        self.teller.everything()
+        if self._knows_better():
+            self.teller.everything()
+
+    def _knows_better(self) -> bool:
+        """
+        Tell whether a cache in front should forget what it has when something changes.
+
+        Not while the lists are read for the first time: most names are SERVFAIL here until then,
+        and what the cache has from our predecessor is all that is left of them. The end is told.
+        """
+        return self.zone.synced or self.saving.stale
 
     # Objects
 
@@ -298,11 +311,17 @@ class KubeDns:
             pods=options.pods is PodNames.VERIFIED,
             silence_s=options.watch_silence_s,
             forbidden_retry_s=options.forbidden_retry_s,
+            audit_interval_s=options.audit_interval_s,
             settled=self._settled,
             pods_forbidden=self._pods_forbidden,
             config_map=named if options.config_map else None,
             configured=self._configure,
         )
+
+    def _waiting_s(self) -> float:
+        """Return for how long something known has not been in the zone."""
+        since = self.feed.waiting_since
+        return 0.0 if since is None else self._reactor.seconds() - since
 
     def _settled(self) -> None:
         if self.zone.synced or self._source.missing():

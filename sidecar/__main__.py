@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from typing import Any
 
 from kubedns import logs
@@ -27,6 +28,8 @@ def main() -> None:
     from sidecar.service import Sidecar
 
     reactor: Any = installed
+    # Twisted's own clock is the wall clock: its timers would stall or run away when that is set.
+    reactor.seconds = time.monotonic
     status = 0
     fatal = ""
 

@@ -37,6 +37,7 @@ from kubedns.cluster.listwatch import (
     status_text,
 )
 from kubedns.cluster.objects import Decoded, EndpointNames, Kind, Reader
+from kubedns.cluster.supervision import NEVER
 from kubedns.errors import KubednsError
 
 
@@ -61,6 +62,10 @@ log = Logger()
 
 CONNECT_S = 2.0  # a server that comes back must be found within three seconds
 LIST_S = 30.0  # between two pieces of a list
+PAGE_S = 300.0  # for all of a page; etcd does not keep a version much longer
+_LOAD_S = 10.0  # for reading credentials, which a program may give
+_SLACK_S = 10.0  # what any step may take beyond its limit before the supervisor acts
+_IDLE_S = 1.0  # pages follow at once; a connection that idled may be forgotten on its way
 _RELOAD_S = 60.0  # how old credentials may be at the start of a request
 
 
@@ -191,17 +196,12 @@ class ApiServer:
         Raises:
             ApiError: not reached, refused, or silent for too long; also while the block reads.
         """
-        async with self._loading:
-            if self._rest is None or self._clock() - self._loaded > _RELOAD_S:
-                try:
-                    await self.load()
-                except CredentialsError as error:
-                    raise ApiError(str(error)) from error
-        headers = {"Accept": "application/json", "User-Agent": self._user_agent}
-        for setting in (await self._configuration.auth_settings()).values():
-            if setting["value"]:
-                # Some write the file with a newline at its end, which no header may hold.
-                headers[setting["key"]] = setting["value"].strip()
+        try:
+            async with asyncio.timeout(_LOAD_S):
+                headers = await self._credentials()
+        except TimeoutError as error:
+            raise ApiError(f"no credentials within {_LOAD_S:.0f} s") from error
+        headers |= {"Accept": "application/json", "User-Agent": self._user_agent}
         # Compression would cost both sides more than loopback or a data centre's network does.
         headers["Accept-Encoding"] = "identity"
         timeout = aiohttp.ClientTimeout(
@@ -227,6 +227,34 @@ class ApiServer:
             raise ApiError(f"{self.host}: no word for {silence_s:.0f} s", silent=True) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ApiError(f"{self.host}: {_line(error)}") from error
+
+    async def page(self, request: Request) -> bytes:
+        """
+        Send a request and return the body of its response.
+
+        Raises:
+            ApiError: as `get`; also when the body comes, but not to an end.
+        """
+        try:
+            async with asyncio.timeout(PAGE_S), self.get(request, LIST_S) as response:
+                return await response.read()
+        except TimeoutError as error:
+            raise ApiError(f"{self.host}: no whole page within {PAGE_S:.0f} s") from error
+
+    async def _credentials(self) -> dict[str, str]:
+        """Return the headers that say who we are, after reading them anew if they are old."""
+        async with self._loading:
+            if self._rest is None or self._clock() - self._loaded > _RELOAD_S:
+                try:
+                    await self.load()
+                except CredentialsError as error:
+                    raise ApiError(str(error)) from error
+        return {
+            # Some write the file with a newline at its end, which no header may hold.
+            setting["key"]: setting["value"].strip()
+            for setting in (await self._configuration.auth_settings()).values()
+            if setting["value"]
+        }
 
     async def _refused(self, response: aiohttp.ClientResponse) -> ApiError:
         if response.status == 401:
@@ -257,7 +285,11 @@ class Sink(Protocol):
 
 
 class Reflector:
-    """Keeps one kind of object in step with the API server; see listwatch.py for its states."""
+    """
+    Keeps one kind of object in step with the API server; see listwatch.py for its states.
+
+    overdue_at: when the next word is due, or the next step; see supervision.py.
+    """
 
     def __init__(
         self,
@@ -274,6 +306,8 @@ class Reflector:
     ) -> None:
         """silence_s: how long a watch may say nothing; one: see ListWatch."""
         self.kind = kind
+        self.name = kind.value
+        self.overdue_at = NEVER
         self.machine = ListWatch(
             Reader(kind, naming), rng=rng, forbidden_retry_s=forbidden_retry_s, one=one
         )
@@ -286,7 +320,14 @@ class Reflector:
         """List and watch until cancelled."""
         machine = self.machine
         while True:
-            request = machine.request(self._clock())
+            if machine.pause_s:
+                self.overdue_at = self._clock() + machine.pause_s + _SLACK_S
+                await asyncio.sleep(machine.pause_s)
+                machine.pause_s = 0.0
+            now = self._clock()
+            request = machine.request(now)
+            limit = self._silence_s if request.watch else PAGE_S
+            self.overdue_at = now + _LOAD_S + CONNECT_S + limit + _SLACK_S
             try:
                 await (self._watch(request) if request.watch else self._list(request))
             except ApiError as error:
@@ -295,9 +336,10 @@ class Reflector:
                 log.failure("while reading {kind}", kind=self.kind.value)
                 # Events may be lost half-way: list again, which brings them once more.
                 self._failed(ApiError(_line(error), status=410))
-            if machine.pause_s:
-                await asyncio.sleep(machine.pause_s)
-                machine.pause_s = 0.0
+
+    def interrupted(self, reason: str) -> None:
+        """Note that `run` was ended: events may be lost half-way, so all is listed again."""
+        self._failed(ApiError(reason, status=410))
 
     def _failed(self, error: ApiError) -> None:
         was = self.machine.state
@@ -311,8 +353,7 @@ class Reflector:
             log.failure("while giving {kind} up for now", kind=self.kind.value)
 
     async def _list(self, request: Request) -> None:
-        async with self._server.get(request, LIST_S) as response:
-            octets = await response.read()
+        octets = await self._server.page(request)
         objects = self.machine.listed(octets, self._clock())
         if objects is not None:
             self._sink.listed(self.kind, objects)
@@ -322,6 +363,8 @@ class Reflector:
             async for piece in response.content.iter_any():
                 received = self._clock()
                 events = self.machine.received(piece, received)
+                if self.machine.heard == received:  # a whole line, at least a bookmark
+                    self.overdue_at = received + self._silence_s + _SLACK_S
                 if events:
                     self._sink.changed(self.kind, events, received)
                 self.machine.check()
@@ -334,7 +377,10 @@ def _rest_client(rest_class: Any, configuration: Any) -> Any:
     class Rest(rest_class):  # type: ignore[misc]
         def _create_connector(self) -> aiohttp.TCPConnector:
             return aiohttp.TCPConnector(
-                limit=self.maxsize, ssl=self.ssl_context, socket_factory=_keepalive_socket
+                limit=self.maxsize,
+                ssl=self.ssl_context,
+                socket_factory=_keepalive_socket,
+                keepalive_timeout=_IDLE_S,
             )
 
     return Rest(configuration)

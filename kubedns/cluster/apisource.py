@@ -8,20 +8,24 @@ minute:
     EndpointSlices  → Endpoints instead, until slices may be read
     Namespaces      → a namespace exists if it holds a service
     Pods            → pod names are answered unverified
+
+No reader may stop unnoticed (supervision.py), and what is kept is compared with a list about once
+an hour (auditing.py).
 """
 
-import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from kubedns.cluster.apiserver import ApiServer, Reflector
+from kubedns.cluster.auditing import Auditing
 from kubedns.cluster.feed import Feed
-from kubedns.cluster.listwatch import Event, State
-from kubedns.cluster.objects import ConfigMap, Decoded, EndpointNames, Kind
+from kubedns.cluster.listwatch import Event, ListWatch, State
+from kubedns.cluster.objects import ConfigMap, Decoded, EndpointNames, Kind, Value
+from kubedns.cluster.supervision import Supervisor, deferred
+from kubedns.zone.tree import Service as Key
 
 log = Logger()
 
@@ -41,11 +45,13 @@ class ApiSource:
         pods: bool,
         silence_s: float,
         forbidden_retry_s: float,
+        audit_interval_s: float,
         settled: Callable[[], None],
         pods_forbidden: Callable[[bool], None],
         config_map: tuple[str, str] | None = None,
         configured: Callable[[dict[str, str]], None] | None = None,
     ) -> None:
+        """audit_interval_s: 0: never."""
         self._server = server
         self._feed = feed
         self._reactor = reactor
@@ -53,11 +59,12 @@ class ApiSource:
         self._pods_forbidden = pods_forbidden
         self._configured = configured
         self._forbidden_retry_s = forbidden_retry_s
-        self._tasks: dict[Kind, asyncio.Task[None]] = {}
+        self._supervisor = Supervisor(reactor)
         self._listed: set[Kind] = set()
         self._logged_at: dict[Kind, float] = {}
         self._without: set[Kind] = set()  # forbidden, and said so
         self._config: dict[str, str] | None = None
+        self._config_maps: dict[str, Value] = {}
 
         def reflector(kind: Kind, one: tuple[str, str] | None = None) -> Reflector:
             return Reflector(
@@ -70,19 +77,25 @@ class ApiSource:
         if config_map is not None:
             self._reflectors[Kind.CONFIG_MAP] = reflector(Kind.CONFIG_MAP, config_map)
         self._fallback = reflector(Kind.ENDPOINTS)
+        self._audit_interval_s = audit_interval_s
+        self._auditing = Auditing(
+            server, self, interval_s=audit_interval_s, naming=naming, clock=reactor.seconds,
+            rng=random.Random(),
+        )  # fmt: skip
 
     async def start(self) -> None:
         """Begin to read; raises CredentialsError when there are none."""
-        await _deferred(self._server.load())
-        for reflector in list(self._reflectors.values()):
-            self._run(reflector)
+        await deferred(self._server.load())
+        for reflector in self._reflectors.values():
+            self._supervisor.start(reflector)
+        if self._audit_interval_s:
+            self._supervisor.start(self._auditing)
+        self._supervisor.begin()
 
     async def stop(self) -> None:
         """End reading, and close all connections."""
-        for task in self._tasks.values():
-            task.cancel()
-        await _deferred(asyncio.gather(*self._tasks.values(), return_exceptions=True))
-        await _deferred(self._server.close())
+        await self._supervisor.close()
+        await deferred(self._server.close())
 
     def missing(self) -> list[str]:
         """Name what has not been read yet."""
@@ -113,15 +126,15 @@ class ApiSource:
                 "errors": machine.errors,
                 "last_error": machine.last_error,
                 "events": self._feed.events[kind],
+                "restarts": self._supervisor.restarts[kind.value],
             }
-            for kind, machine in self._machines()
+            for machine in self.machines()
+            for kind in [machine.kind]
         ]
 
-    def _machines(self) -> list[tuple[Kind, Any]]:
-        running = [r for k, r in self._reflectors.items()]
-        if Kind.ENDPOINTS in self._tasks:
-            running.append(self._fallback)
-        return [(reflector.kind, reflector.machine) for reflector in running]
+    def audits(self, now: float) -> dict[str, dict[str, object]]:
+        """Describe what the audits of each resource found."""
+        return self._auditing.status(now)
 
     # What the reflectors report
 
@@ -134,10 +147,11 @@ class ApiSource:
         log.info("listed {count} {kind}", count=len(objects), kind=kind.value)
         self._report(kind)
         if kind is Kind.CONFIG_MAP:
+            self._config_maps.clear()
             self._configure(objects[-1] if objects else None)
             return
         self._feed.listed(kind, objects)
-        if kind is Kind.SLICE and Kind.ENDPOINTS in self._tasks:
+        if kind is Kind.SLICE and self._supervisor.runs(Kind.ENDPOINTS.value):
             self._stop_fallback()
         elif kind is Kind.ENDPOINTS and Kind.SLICE in self._listed:
             # Slices could be read once and may not any more: what they said grows old.
@@ -152,8 +166,14 @@ class ApiSource:
         """Events that arrived together."""
         self._recovered(kind)
         self._report(kind)
+        self._auditing.heard(kind, events)
+        self._take_in(kind, events, received)
+
+    def _take_in(self, kind: Kind, events: list[Event], received: float) -> None:
         if kind is Kind.CONFIG_MAP:
-            self._configure(None if events[-1].deleted else events[-1].object)
+            last = events[-1]
+            self._config_maps.pop(last.object.key, None)
+            self._configure(None if last.deleted else last.object)
         else:
             self._feed.changed(kind, events, received)
 
@@ -166,8 +186,8 @@ class ApiSource:
                 kind=kind.value, reason=reason, instead=_INSTEAD.get(kind, "nothing replaces them"),
                 s=self._forbidden_retry_s,
             )  # fmt: skip
-        if kind is Kind.SLICE and Kind.ENDPOINTS not in self._tasks:
-            self._run(self._fallback)
+        if kind is Kind.SLICE and not self._supervisor.runs(Kind.ENDPOINTS.value):
+            self._supervisor.start(self._fallback)
         elif kind is Kind.NAMESPACE:
             self._listed.discard(kind)
             self._feed.forget_kind(kind)
@@ -184,8 +204,41 @@ class ApiSource:
             self._logged_at[kind] = now
             log.warn("cannot read {kind}, trying again: {reason}", kind=kind.value, reason=reason)
 
+    # What the audit asks for
+
+    def machines(self) -> list[ListWatch]:
+        """Return what is watched."""
+        running = list(self._reflectors.values())
+        if self._supervisor.runs(Kind.ENDPOINTS.value):
+            running.append(self._fallback)
+        return [reflector.machine for reflector in running]
+
+    def kept(self, kind: Kind) -> Mapping[str, Value]:
+        """Return the objects of a kind that are held, as they are at any time."""
+        return self._config_maps if kind is Kind.CONFIG_MAP else self._feed.kept(kind)
+
+    def repair(self, kind: Kind, events: list[Event]) -> None:
+        """Take in what a watch did not say, as if it had."""
+        self._take_in(kind, events, self._reactor.seconds())
+
+    def distrust(self, kind: Kind, reason: str) -> None:
+        """Begin the watch of a kind anew, with a list."""
+        reflector = self._fallback if kind is Kind.ENDPOINTS else self._reflectors[kind]
+        reflector.machine.restart()
+        self._supervisor.restart(reflector, reason)
+
+    def services(self) -> Sequence[Key]:
+        """Return every service that has objects or records."""
+        return self._feed.services()
+
+    def repair_zone(self, services: Sequence[Key]) -> list[str]:
+        """Build those services anew whose records are not what their objects say; name them."""
+        return self._feed.repair(services)
+
     def _configure(self, decoded: Decoded | None) -> None:
         value = decoded.value if decoded is not None else None
+        if decoded is not None and value is not None:
+            self._config_maps[decoded.key] = value
         data = dict(value.data) if isinstance(value, ConfigMap) else {}
         if self._configured is not None and data != self._config:
             self._config = data
@@ -201,11 +254,8 @@ class ApiSource:
         if reader.problems or reader.remarks:
             self._feed.report(reader.problems, reader.remarks)
 
-    def _run(self, reflector: Reflector) -> None:
-        self._tasks[reflector.kind] = asyncio.ensure_future(reflector.run())
-
     def _stop_fallback(self) -> None:
-        self._tasks.pop(Kind.ENDPOINTS).cancel()
+        self._supervisor.end(Kind.ENDPOINTS.value)
         self._listed.discard(Kind.ENDPOINTS)
         self._fallback.machine.restart()
         self._feed.forget_kind(Kind.ENDPOINTS)
@@ -217,7 +267,3 @@ _INSTEAD = {
     Kind.NAMESPACE: "a namespace exists if it holds a service",
     Kind.POD: "pod names are answered unverified",
 }
-
-
-def _deferred(awaitable: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> "Deferred[Any]":
-    return Deferred.fromFuture(asyncio.ensure_future(awaitable))

@@ -7,7 +7,7 @@ worked off: that goes in batches, with the reactor's turn between them, so that 
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,13 +15,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from kubedns.cluster.listwatch import Event
-from kubedns.cluster.objects import Decoded, Kind
+from kubedns.cluster.objects import Decoded, Kind, Value
 from kubedns.cluster.pairing import Pairing
 from kubedns.zone.tree import Change
+from kubedns.zone.tree import Service as Key
 
 log = Logger()
 
 _BATCH = 100  # services rebuilt in one turn of the reactor
+_AGAIN_S = 1.0  # after a fault that ended a batch
 _MANY = 1000  # problems that are remembered as logged
 
 LATENCY_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -55,6 +57,7 @@ class Feed:
         self.problems = 0
         self.faults = 0
         self.changes = 0
+        self.waiting_since: float | None = None  # work that is not in the tree yet
         self.latency_counts = [0] * (len(LATENCY_S) + 1)
         self.latency_total_s = 0.0
 
@@ -84,6 +87,20 @@ class Feed:
         """Count the objects that are kept, of one kind or of all."""
         counts = self._pairing.counts()
         return sum(counts.values()) if kind is None else counts[kind]
+
+    def kept(self, kind: Kind) -> Mapping[str, Value]:
+        """Return the objects of a kind by namespace/name, as they are at any time."""
+        return self._pairing.kept(kind)
+
+    def services(self) -> list[Key]:
+        """Return every service that has objects, or records."""
+        return self._pairing.services()
+
+    def repair(self, services: Iterable[Key]) -> list[str]:
+        """Build those anew whose records are not what their objects make; name them."""
+        found = self._pairing.astray(services)
+        self._work()
+        return [f"{namespace.decode()}/{name.decode()}" for namespace, name in found]
 
     def forget_kind(self, kind: Kind) -> None:
         """Drop all objects of a kind that is not read any more."""
@@ -131,16 +148,30 @@ class Feed:
 
     def _batch(self) -> None:
         self._later = None
+        if self.waiting_since is None:
+            self.waiting_since = self._reactor.seconds()
+        try:
+            self._apply()
+        except Exception:  # not a service's, those are caught: nobody would go on with the rest
+            log.failure("while bringing the zone up to date")
+            self.faults += 1
+            self._later = self._reactor.callLater(_AGAIN_S, self._batch)
+            with log.failuresHandled("while forgetting all answers"):
+                self._all_changed()
+            return
+        if self._pairing.waiting:
+            self._later = self._reactor.callLater(0, self._batch)
+        else:
+            self.waiting_since = None
+            self._settle()
+
+    def _apply(self) -> None:
         known = len(self._pairing.failed)
         change: Change = self._pairing.flush(self._wall_clock(), limit=_BATCH)
         if len(self._pairing.failed) > known:
             self._say_failed()
         self.changes += bool(change)
         self._changed(change, bool(self._pairing.waiting))
-        if self._pairing.waiting:
-            self._later = self._reactor.callLater(0, self._batch)
-        else:
-            self._settle()
 
     def _say_failed(self) -> None:
         """Log what could not be built; nobody knows what it touched, so no answer may be kept."""
@@ -153,4 +184,5 @@ class Feed:
     def _settle(self) -> None:
         waiting, self._on_settled = self._on_settled, []
         for then in waiting:
-            then()
+            with log.failuresHandled("while saying that the zone is up to date"):
+                then()

@@ -61,8 +61,13 @@ class FileSource:
                 "errors": self._errors,
                 "last_error": self._last_error,
                 "events": 0,
+                "restarts": 0,
             }
         ]
+
+    def audits(self, now: float) -> dict[str, dict[str, object]]:
+        """None: what the files hold is read whole whenever it changes."""
+        return {}
 
     def _loaded(self, loaded: Loaded) -> None:
         self._loads += 1

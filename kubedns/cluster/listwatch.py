@@ -19,8 +19,9 @@ Invariants
   own bookkeeping is not used, since it stops when objects are not turned into its models.
 - A stream that ends without having said anything, not even a bookmark, proves nothing: the server
   may have been restored to before our version and wait for it. So the kind is listed again.
-- About once an hour, when a stream has ended, the kind is listed again in place of the next watch:
-  an event that was lost without notice is lost for an hour at most.
+- An event that was lost without notice is found by the audit (audit.py), which pages through the
+  same kind beside the watch, and has it begun anew (`restart`) only if it cannot be trusted.
+- `heard` moves with whole lines that make sense, not with octets: a stream that trickles is silent.
 - Paging asks without resourceVersion: with `0` the server ignores `limit`.
 """
 
@@ -41,7 +42,6 @@ _MAX_RETRY_AFTER_S = 10.0
 _MAX_LINE = 16 << 20  # octets; etcd refuses objects over 1.5 MiB
 _HOPELESS = (400, 404, 500, 504)  # said again and again to a watch: perhaps of its version
 _HOPELESS_TRIES = 3
-_AUDIT_S = (3000.0, 4200.0)  # how long a list is trusted: then all is compared anew
 _INDISPENSABLE = (Kind.SERVICE, Kind.ENDPOINTS)  # Endpoints stand in for slices
 _SHORT_STREAM_S = 1.0  # a stream that ends sooner, without an event, counts as a failure
 
@@ -165,7 +165,6 @@ class ListWatch:
         self._rng = rng
         self._forbidden_retry_s = forbidden_retry_s
         self._failures = 0
-        self._audit_at = 0.0
         self._expired = 0  # 410 in a row, without anything heard between them
         self._broken: ApiError | None = None
         self._following = ""
@@ -195,10 +194,13 @@ class ListWatch:
         else:
             if self.state is not State.FORBIDDEN:  # which it is until a list has come
                 self.state = State.LISTING
-            query = {"limit": str(PAGE)}
-            if self._following:
-                query["continue"] = self._following
-        return Request(self._path, query | self._selector, watch=bool(self.resource_version))
+            return self.page(self._following)
+        return Request(self._path, query | self._selector, watch=True)
+
+    def page(self, following: str, limit: int = PAGE) -> Request:
+        """Return how to ask for one page of a list; following: the token of the page before."""
+        query = {"limit": str(limit)} | ({"continue": following} if following else {})
+        return Request(self._path, query | self._selector, watch=False)
 
     def listed(self, octets: bytes, now: float) -> list[Decoded] | None:
         """
@@ -221,7 +223,6 @@ class ListWatch:
             raise ApiError("a list without resourceVersion")
         self.resource_version = page.resource_version
         self.lists += 1
-        self._audit_at = now + self._rng.uniform(*_AUDIT_S)
         gathered, self._gathered = self._gathered, []
         return gathered
 
@@ -242,10 +243,9 @@ class ListWatch:
                 event = self._line(line)
                 self._heard_on_stream = True
                 self._expired = 0
+                self._went_well(now)
                 if event is not None:
                     events.append(event)
-            if lines:
-                self._went_well(now)
             if len(self._rest) > _MAX_LINE:
                 raise ApiError(f"a watch event of more than {_MAX_LINE} octets")
         except ApiError as error:
@@ -296,7 +296,7 @@ class ListWatch:
             self.failed(ApiError("the watch ended at once, without an event"), now)
             return
         self.pause_s = 0.0
-        if not self._heard_on_stream or now >= self._audit_at:
+        if not self._heard_on_stream:
             self._start_over()
 
     def restart(self) -> None:
@@ -326,6 +326,7 @@ class ListWatch:
             self._expired += 1
             if self._expired == 1:  # nothing is broken: list at once
                 self.pause_s = 0.0
+                self.state = State.LISTING
                 return
         tries = max(self._failures, self._expired - 1)
         pause = min(_MAX_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(tries, 10))

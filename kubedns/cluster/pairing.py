@@ -16,7 +16,7 @@ Invariants
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from kubedns.cluster import records
 from kubedns.cluster.objects import Decoded, Kind, Namespace, Pod, Service, Slice, Value
@@ -169,6 +169,30 @@ class Pairing:
             found = self._endpoints[Kind.SLICE].get(key) or self._endpoints[Kind.ENDPOINTS].get(key)
             slices = [each for _, each in sorted((found or {}).items())]
         return records.branch(self.tree.owner_of(key), service, slices)
+
+    def kept(self, kind: Kind) -> Mapping[str, Value]:
+        """Return the objects of a kind by namespace/name, as they are at any time."""
+        return self._objects[kind]
+
+    def services(self) -> list[Key]:
+        """Return every service that has objects, or records."""
+        return list({**self._services, **dict(self.tree.branches())})
+
+    def astray(self, services: Iterable[Key]) -> list[Key]:
+        """
+        Have those rebuilt whose branch is not what their objects make; return them.
+
+        What could not be built is tried again, too, but not returned.
+        """
+        found = []
+        for key in services:
+            if key in self.failed:
+                del self.failed[key]
+                self._dirty[key] = None
+            elif key not in self._dirty and self._build(key) != self.tree.branch(*key):
+                self._dirty[key] = None
+                found.append(key)
+        return found
 
     def counts(self) -> dict[Kind, int]:
         """Count the objects that are kept, by kind."""

@@ -17,3 +17,6 @@ class Source(Protocol):
 
     def status(self, now: float) -> list[dict[str, object]]:
         """Describe each resource for /status; now: monotonic seconds."""
+
+    def audits(self, now: float) -> dict[str, dict[str, object]]:
+        """Describe the audits of each resource for /status; now: monotonic seconds."""

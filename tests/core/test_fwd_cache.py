@@ -121,6 +121,26 @@ def test_newcomers_find_room_even_among_names_that_are_all_in_use() -> None:
     assert len(cache) == 10
 
 
+def test_stale_answers_that_are_given_are_not_pushed_out_by_names_asked_once() -> None:
+    """While nobody can be asked they are all that is left of the cluster's names."""
+    cache = make(200)
+    given = [put(cache, f"service-{number}", ttl=1) for number in range(150)]
+    for number in range(1000):
+        for one in given:
+            one.used += 1
+        put(cache, f"scan-{number}", NOW + 60)
+    assert all(key_of(f"service-{number}") in cache.entries for number in range(150))
+
+
+def test_stale_answers_that_nobody_wants_give_way() -> None:
+    cache = make(200)
+    for number in range(150):
+        put(cache, f"service-{number}", ttl=1).used = 1
+    for number in range(600):
+        put(cache, f"new-{number}", NOW + 60)
+    assert not any(key_of(f"service-{number}") in cache.entries for number in range(150))
+
+
 def test_an_answer_in_place_of_another_keeps_its_popularity() -> None:
     cache = make()
     put(cache, "a").used = 7

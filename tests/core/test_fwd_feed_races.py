@@ -220,3 +220,30 @@ def test_an_answer_that_a_change_made_wrong_is_not_served_stale() -> None:
         replay.time_passes(0.5)
         teller.beats()
     assert asked.rcode == "SERVFAIL"
+
+
+def test_a_failure_from_before_a_change_is_no_answer_after_it() -> None:
+    """kubedns was started anew: SERVFAIL is on its way while its first list is told."""
+    replay, teller = fed()
+    replay.resolve(f"{WEB} A", OLD)
+    Teller(replay, instance=b"another!").begins()
+    asked = replay.client_asks(f"{WEB} A")
+    teller = Teller(replay, instance=b"another!")
+    teller.begins()
+    teller.changes_all()
+    replay.upstream_answers(rcode="SERVFAIL")
+    assert not asked.replies
+    replay.upstream_answers(OLD)
+    assert asked.answer == [OLD]
+
+
+def test_a_failure_is_overtaken_once() -> None:
+    """Names that change all the time must not keep a client waiting for ever."""
+    replay, teller = fed()
+    asked = replay.client_asks(f"{WEB} A")
+    for _ in range(2):
+        teller.changes(WEB)
+        replay.upstream_answers(rcode="SERVFAIL")
+    while replay.waiting:
+        replay.upstream_answers(rcode="SERVFAIL")
+    assert asked.rcode == "SERVFAIL"

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from kubedns.cluster import apisource
+from kubedns.cluster import supervision
 from kubedns.cluster.apisource import ApiSource
 from kubedns.cluster.listwatch import ApiError
 from kubedns.cluster.objects import EndpointNames, Kind
@@ -38,7 +38,7 @@ class Feed:
 def _source(**rest: Any) -> ApiSource:
     return ApiSource(
         Server(), Feed(), reactor=Clock(), naming=EndpointNames.IP, pods=False,  # type: ignore[arg-type]
-        silence_s=90.0, forbidden_retry_s=60.0, settled=lambda: None,
+        silence_s=90.0, forbidden_retry_s=60.0, audit_interval_s=3600.0, settled=lambda: None,
         pods_forbidden=lambda _: None, **rest,
     )  # fmt: skip
 
@@ -50,7 +50,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     def note(event: LogEvent) -> None:
         lines.append(formatEvent(event))
 
-    monkeypatch.setattr(apisource, "Deferred", type("Deferred", (), {"fromFuture": lambda f: f}))
+    monkeypatch.setattr(supervision, "Deferred", type("Deferred", (), {"fromFuture": lambda f: f}))
     globalLogPublisher.addObserver(note)
     yield lines
     globalLogPublisher.removeObserver(note)

@@ -245,6 +245,27 @@ def test_a_listener_that_fails_is_told_of_the_next_change_all_the_same(
     assert heard.said == [{"key": "value"}, {"key": "other"}]
 
 
+def test_a_load_that_fails_in_an_unforeseen_way_is_not_the_last(
+    clock: Clock, heard: Heard, tmp_path: Path
+) -> None:
+    """The polling must not end: the configuration would be frozen, and nobody would know."""
+    found: list[object] = ["first", ValueError("odd"), "second"]
+
+    def load(_: Path) -> object:
+        data = found.pop(0)
+        if isinstance(data, Exception):
+            raise data
+        return data
+
+    watch = PathWatch(
+        tmp_path, 10, clock, load, "", heard.data, lambda _: None, repeat_errors=False
+    )
+    watch.start()
+    clock.pump([10, 10])
+    watch.stop()
+    assert heard.said == ["first", "second"]
+
+
 def test_after_stop_nothing_is_scheduled(mount: Mount, start: Start, clock: Clock) -> None:
     mount.write(key="value")
     watch = start()

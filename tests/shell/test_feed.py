@@ -122,3 +122,79 @@ def test_stopping_leaves_no_timer() -> None:
     fixture.feed.listed(Kind.SERVICE, map(fixture.cluster.decode, _many(1000)))
     fixture.feed.stop()
     assert fixture.clock.getDelayedCalls() == []
+
+
+def test_a_batch_that_fails_is_not_the_end_of_the_list() -> None:
+    """Whoever is told of changes may be faulty: the other services must appear all the same."""
+    fixture = Fixture()
+    faults = [RuntimeError("told badly")]
+
+    def tell(change: Change, more: bool) -> None:
+        if fixture.services() >= 300 and faults:
+            raise faults.pop()
+        fixture._forget(change, more)
+
+    feed = Feed(fixture.cluster.pairing, tell, fixture._forget_all, fixture.clock, lambda: SERIAL)
+    settled: list[int] = []
+    feed.listed(Kind.SERVICE, map(fixture.cluster.decode, _many(1000)))
+    feed.settled(lambda: settled.append(fixture.services()))
+    for _ in range(3):
+        fixture.clock.advance(0)
+    assert fixture.services() == 300
+    assert fixture.forgotten[-1] == set(), "nobody knows what the batch touched"
+    assert feed.faults == 1
+    assert feed.waiting_since == 0.0
+    fixture.clock.advance(1.0)
+    for _ in range(10):
+        fixture.clock.advance(0)
+    assert fixture.services() == 1000
+    assert settled == [1000]
+    assert feed.waiting_since is None
+
+
+def test_what_fails_again_and_again_grows_old_for_all_to_see() -> None:
+    """The zone is then older than what is known of it: kubedns_zone_waiting_seconds."""
+    fixture = Fixture()
+
+    def tell(change: Change, more: bool) -> None:
+        raise RuntimeError("told badly")
+
+    feed = Feed(fixture.cluster.pairing, tell, fixture._forget_all, fixture.clock, lambda: SERIAL)
+    fixture.clock.advance(5.0)
+    feed.changed(Kind.SERVICE, [Event(fixture.cluster.decode(service()), deleted=False)], 5.0)
+    for _ in range(20):
+        fixture.clock.advance(1.0)
+    assert feed.waiting_since == 5.0
+    assert fixture.services() == 1
+    feed.stop()
+    assert not fixture.clock.getDelayedCalls()
+
+
+def test_one_who_waits_for_the_zone_and_fails_does_not_keep_it_from_others() -> None:
+    """One of them says that we are in sync."""
+    fixture = Fixture()
+    called: list[str] = []
+
+    def fails() -> None:
+        raise RuntimeError("badly done")
+
+    fixture.feed.listed(Kind.SERVICE, map(fixture.cluster.decode, _many(200)))
+    fixture.feed.settled(fails)
+    fixture.feed.settled(lambda: called.append("in sync"))
+    fixture.clock.advance(0)
+    assert called == ["in sync"]
+
+
+def test_services_whose_records_went_astray_are_built_anew() -> None:
+    """And those that could not be built are tried again."""
+    fixture = Fixture()
+    fixture.feed.listed(Kind.SERVICE, map(fixture.cluster.decode, _many(5)))
+    keys = fixture.feed.services()
+    assert fixture.feed.repair(keys) == []
+    fixture.forgotten.clear()
+    fixture.cluster.tree.replace(keys[0], None)
+    fixture.cluster.pairing.failed[keys[1]] = ValueError()
+    assert fixture.feed.repair(keys) == ["shop/s0"]
+    assert fixture.services() == 5
+    assert fixture.cluster.pairing.failed == {}
+    assert len(fixture.forgotten) == 1
