@@ -119,7 +119,9 @@ def _waiting(status: Mapping[str, Any]) -> str:
         source["last_error"] for source in status.get("sources", ()) if source.get("last_error")
     )
     why = f" ({'; '.join(errors)})" if errors else ""
-    return f", it waits for {', '.join(waiting)}{why}"
+    snapshot = status.get("snapshot") or {}
+    old = f"; known names are answered as {snapshot.get('age_s') or 0:.0f} s ago"
+    return f", it waits for {', '.join(waiting)}{why}{old if snapshot.get('stale') else ''}"
 
 
 def _last_error(source: Mapping[str, Any]) -> str:
@@ -201,5 +203,8 @@ def _of_forwarder(name: str, status: Mapping[str, Any]) -> Iterator[str]:
     for domain, servers in _silent(status):
         if domain != _DEFAULT:
             yield f"{name}: no server of {domain} answers ({servers})"
+    feed = status.get("feed") or {}
+    if feed.get("begun") and not feed.get("alive"):
+        yield f"{name} is not told of changes any more, its answers live for their TTL"
     if status.get("log", {}).get("problem"):
         yield f"{name} cannot write its log: {status['log']['problem']}"

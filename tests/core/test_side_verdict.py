@@ -242,6 +242,28 @@ def test_ready(state: State, ready: bool) -> None:
     assert verdict.readyz(state).well is ready
 
 
+def test_answers_from_a_snapshot() -> None:
+    """How old what is told is, beside what is waited for."""
+    snapshot = {"stale": True, "age_s": 40.2}
+    state = pod(kubedns(synced=False, waiting_for=["services"], snapshot=snapshot))
+    (reason,) = verdict.healthz(state).reasons
+    assert reason.startswith("kubedns is not in sync with the cluster, it waits for services")
+    assert reason.endswith("; known names are answered as 40 s ago")
+
+
+@pytest.mark.parametrize(
+    ("begun", "alive", "said"),
+    [(0, False, 0), (1, True, 0), (1, False, 1)],
+    ids=["kubedns of another make", "told", "no longer told"],
+)
+def test_changes_are_not_told_any_more(begun: int, alive: bool, said: int) -> None:
+    """A remark: answers live for their TTL then, as in any other cache."""
+    state = pod(dnsmasq(feed={"begun": begun, "alive": alive, "purged": 0}))
+    assert verdict.healthz(state).well
+    remarks = [each for each in verdict.remarks(state) if "told of changes" in each]
+    assert len(remarks) == said
+
+
 def test_no_server_for_names_outside() -> None:
     """Trouble, unlike a stub domain's: half of what pods ask gets no answer. Still ready."""
     servers = [
