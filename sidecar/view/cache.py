@@ -61,7 +61,7 @@ def cache(state: State, forwarder: Neighbour | None, now: float) -> Cache:
 
 
 def _fed(status: Told) -> Iterator[tuple[str, str]]:
-    """Tell whether the cluster's server says what changed; nothing of a version that cannot know."""
+    """Tell whether the cluster's server says what changed; nothing of a version without a feed."""
     feed = status.inner("feed")
     alive = feed.flag("alive")
     if alive is not None:
