@@ -134,8 +134,7 @@ class Sidecar:
     async def drain(self) -> None:
         """Be unready, and serve on until the neighbours have ended or `stop` was called."""
         self._state.draining = True
-        # A forwarder that is ending waits for a time without queries: ours must not be any.
-        self._stop_asking()
+        self._stop_asking()  # that probes fail from now on is no news, and no warning
         log.info("draining: serving for at most {s:g} s more", s=self._options.drain_s)
         ends = time.monotonic() + self._options.drain_s
         while time.monotonic() < ends and not self._stopping:
