@@ -32,7 +32,7 @@ from sidecar.wsgi import WebApplication
 
 log = Logger()
 
-_THREADS = 2  # that make pages: each takes a millisecond or so
+_THREADS = 1  # that make pages, each in a millisecond; two would only wait for the interpreter
 _STACK = 512 << 10
 _MAX_WARNED = 50
 _LOOK_S = 0.25  # how often to look whether the neighbours have ended

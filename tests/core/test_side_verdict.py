@@ -227,7 +227,8 @@ def test_objects_from_files_grow_old_without_harm() -> None:
             pod(kubedns=probed("kubedns", "x"), dnsmasq=probed("dnsmasq", "x")), False,
             id="no probe is good",
         ),
-        pytest.param(pod(kubedns=probed("kubedns", "x")), True, id="one probe is good"),
+        pytest.param(pod(kubedns=probed("kubedns", "x")), True, id="the forwarder answers"),
+        pytest.param(pod(dnsmasq=probed("dnsmasq", "x")), False, id="it does not"),
         pytest.param(
             pod(kubedns(sources=REFUSED | {"age_s": 300.0})), True, id="the API server is away"
         ),
