@@ -22,7 +22,7 @@ test-cluster: $(VENV)/tested tools
 check: $(VENV)/tested
 	$(BIN)/ruff format $(LINT) --check --diff .
 	$(BIN)/ruff check $(LINT) --select E,F,W,I,B,UP,SIM,C4,PIE,RET,PTH,N,RUF \
-		--config 'lint.pep8-naming.extend-ignore-names=["*Service","*Received","*Connection*","*Producing","*Made","*Lost","*Protocol","*Exceeded","doRead","setTcp*","getHandle","callLater","getChildWithDefault","putChild","isLeaf","gotLength","handleContentChunk","setResponseCode","setHeader","notifyFinish","registerProducer","unregisterProducer","*Later","callFromThread"]' .
+		--config 'lint.pep8-naming.extend-ignore-names=["*Service","*Received","*Connection*","*Producing","*Made","*Lost","*Protocol","*Exceeded","doRead","setTcp*","getHandle","callLater","getChildWithDefault","putChild","isLeaf","gotLength","handleContentChunk","setResponseCode","setHeader","notifyFinish","registerProducer","unregisterProducer","*Later","callFromThread","checkPersistence"]' .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest -q tests/core

@@ -70,7 +70,8 @@ def create_app(
 
 
 def _reply(body: str | bytes, media_type: str, status: int = 200) -> Response:
-    return Response(body, status, content_type=media_type)
+    octets = body.encode("utf-8", "replace") if isinstance(body, str) else body
+    return Response(octets, status, content_type=media_type)
 
 
 def _text(told: verdict.Verdict) -> Response:

@@ -132,8 +132,14 @@ class Rounds:
         )
 
     def _make_matters(self) -> bool:
-        """Tell whether to ask for the make now: unless it is foreign, or kept to itself."""
+        """
+        Tell whether to ask for the make now: unless it is foreign, or kept to itself.
+
+        After a round without any reply somebody else may have come.
+        """
         health = self._health
+        if health.last is not None and not health.last.replied:
+            return True
         if health.make is not Make.UNKNOWN:
             return health.make is Make.OURS
         return health.latency_s is None

@@ -109,7 +109,7 @@ def _own(state: State, now: float) -> Iterator[Metric]:
     yield _gauge(
         "dnsmasq_poll_age_seconds",
         "Since the last good poll of the counters, or the start.",
-        now - (polled or state.began),
+        max(0.0, now - (polled or state.began)),
     )
     up = GaugeMetricFamily(
         OURS + "neighbour_up", "1 while its /status can be read.", labels=["neighbour"]
@@ -121,7 +121,7 @@ def _own(state: State, now: float) -> Iterator[Metric]:
     )
     for neighbour in state.neighbours.values():
         up.add_metric([neighbour.name], not neighbour.error)
-        age.add_metric([neighbour.name], now - (neighbour.at or state.began))
+        age.add_metric([neighbour.name], max(0.0, now - (neighbour.at or state.began)))
     yield up
     yield age
 

@@ -42,7 +42,7 @@ def healthz(state: State, now: float) -> dict[str, Any]:
         "ready": verdict.readyz(state).well,
         "draining": state.draining,
         "time": utc(now),
-        "uptime_s": round(now - state.began, 3),
+        "uptime_s": round(max(0.0, now - state.began), 3),
         "probes": {label: _probe(health) for label, health in state.health.items()},
         "neighbours": {
             name: _neighbour(state, neighbour, now) for name, neighbour in state.neighbours.items()
@@ -82,7 +82,7 @@ def _neighbour(state: State, neighbour: Neighbour, now: float) -> dict[str, Any]
         "readable": not neighbour.error,
         "error": neighbour.error,
         "since": utc(neighbour.since),
-        "age_s": round(now - neighbour.at, 3) if neighbour.at else None,
+        "age_s": round(max(0.0, now - neighbour.at), 3) if neighbour.at else None,
         "version": (neighbour.status or {}).get("version"),
     }
 

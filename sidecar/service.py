@@ -32,7 +32,7 @@ from sidecar.wsgi import WebApplication
 
 log = Logger()
 
-_THREADS = 2  # that make pages: each takes a millisecond or so
+_THREADS = 1  # that make pages, each in a millisecond; two would only wait for the interpreter
 _STACK = 512 << 10
 _MAX_WARNED = 50
 _LOOK_S = 0.25  # how often to look whether the neighbours have ended
@@ -134,8 +134,7 @@ class Sidecar:
     async def drain(self) -> None:
         """Be unready, and serve on until the neighbours have ended or `stop` was called."""
         self._state.draining = True
-        # A forwarder that is ending waits for a time without queries: ours must not be any.
-        self._stop_asking()
+        self._stop_asking()  # that probes fail from now on is no news, and no warning
         log.info("draining: serving for at most {s:g} s more", s=self._options.drain_s)
         ends = time.monotonic() + self._options.drain_s
         while time.monotonic() < ends and not self._stopping:

@@ -22,6 +22,7 @@ from sidecar.state import Neighbour, State
 # A watch says something at least once a minute and is begun anew after 90 s of silence: who has
 # heard nothing for so long has tried in vain, again and again.
 STALE_S = 180.0
+_FRONT = "dnsmasq"  # label of the probe of what listens on port 53, in the published manifests
 _DEFAULT = "."  # how the forwarder calls the route of all names without one of their own
 _STALLS = re.compile(r"^kubedns_forwarder_event_loop_stalls_total ([0-9.e+]+)$", re.M)
 
@@ -46,15 +47,18 @@ def healthz(state: State) -> Verdict:
 def readyz(state: State) -> Verdict:
     """
     Return whether queries should come: not while shutting down, and not before every probe has had
-    its first round; then as long as one probe is good.
+    its first round; then as long as the forwarder's probe is good, which pods ask; if none is called
+    `dnsmasq`, as long as any is.
 
     Without probes nothing is known that would speak against it.
     """
     if state.draining:
         return Verdict(("sidecar is shutting down",))
-    waiting = [health for health in state.health.values() if health.last is None]
-    bad = [health for health in state.health.values() if not health.good]
-    if waiting or (bad and len(bad) == len(state.health)):
+    health = state.health
+    waiting = [each for each in health.values() if each.last is None]
+    asked = [health[_FRONT]] if _FRONT in health else list(health.values())
+    bad = [each for each in asked if not each.good]
+    if waiting or (bad and len(bad) == len(asked)):
         return Verdict(tuple(map(_bad, waiting or bad)))
     return Verdict(())
 
@@ -119,7 +123,9 @@ def _waiting(status: Mapping[str, Any]) -> str:
         source["last_error"] for source in status.get("sources", ()) if source.get("last_error")
     )
     why = f" ({'; '.join(errors)})" if errors else ""
-    return f", it waits for {', '.join(waiting)}{why}"
+    snapshot = status.get("snapshot") or {}
+    old = f"; known names are answered as {snapshot.get('age_s') or 0:.0f} s ago"
+    return f", it waits for {', '.join(waiting)}{why}{old if snapshot.get('stale') else ''}"
 
 
 def _last_error(source: Mapping[str, Any]) -> str:
@@ -201,5 +207,8 @@ def _of_forwarder(name: str, status: Mapping[str, Any]) -> Iterator[str]:
     for domain, servers in _silent(status):
         if domain != _DEFAULT:
             yield f"{name}: no server of {domain} answers ({servers})"
+    feed = status.get("feed") or {}
+    if feed.get("begun") and not feed.get("alive"):
+        yield f"{name} is not told of changes any more, its answers live for their TTL"
     if status.get("log", {}).get("problem"):
         yield f"{name} cannot write its log: {status['log']['problem']}"

@@ -2,8 +2,9 @@
 HTTP pages for probes, Prometheus and people: GET only, nothing kept between requests.
 
 A page is a function that gives status, media type and text, or text in pieces for what is large:
-these are made as the client reads them. Request bodies are not kept, and connections are bounded:
-the one that has been open for longest gives way, else who only connects could shut out the kubelet.
+these are made as the client reads them. Request bodies are not kept, a connection serves one
+request, and connections are bounded: the one that has been open for longest gives way, else who
+only connects could shut out the kubelet.
 
 Of Twisted's web server only the protocol is used: its sites and resources would bring templates,
 URLs and Perspective Broker with them, 47 modules and 2 MB in every process.
@@ -15,8 +16,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IPullProducer
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
-from twisted.web.http import HTTPFactory, Request, datetimeToString
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel, HTTPFactory, Request, datetimeToString
 from zope.interface import implementer
 
 log = Logger()
@@ -57,34 +60,50 @@ def resource_site(resource: Renders, reactor: Any) -> HTTPFactory:
     return _Site(resource, reactor)
 
 
+class _Channel(HTTPChannel):
+    """
+    A connection, for one request.
+
+    Twisted would answer all requests of one read in one turn of the reactor: a client that sends
+    a thousand at a time and reads nothing would have all the CPU and as much memory as it likes.
+    """
+
+    factory: "_Site"
+
+    def makeConnection(self, transport: Any) -> None:
+        self.requestFactory = _Request
+        super().makeConnection(transport)
+        self.factory.opened(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.factory.closed(self)
+        super().connectionLost(reason)
+
+    def checkPersistence(self, request: Any, version: bytes) -> bool:
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
+
+
 class _Site(HTTPFactory):
     noisy = False
+    protocol: Any = _Channel
 
     def __init__(self, resource: Renders, reactor: Any) -> None:
         super().__init__(timeout=_TIMEOUT_S, reactor=reactor)
         self.resource = resource
-        self._open: dict[Any, Any] = {}  # channels and their transports, oldest first
+        self._open: dict[_Channel, None] = {}  # oldest first
 
-    def buildProtocol(self, addr: Any) -> Any:
-        channel: Any = super().buildProtocol(addr)
-        channel.requestFactory = _Request
-        channel.site = self
-        made, lost = channel.makeConnection, channel.connectionLost
+    def opened(self, channel: _Channel) -> None:
+        """Take in one more connection; when there are too many, the oldest one gives way."""
+        if len(self._open) >= _MAX_CONNECTIONS:
+            oldest: Any = next(iter(self._open))
+            del self._open[oldest]
+            oldest.transport.abortConnection()
+        self._open[channel] = None
 
-        def makeConnection(transport: Any) -> None:
-            if len(self._open) >= _MAX_CONNECTIONS:
-                oldest = next(iter(self._open))
-                self._open.pop(oldest).abortConnection()
-            self._open[channel] = transport
-            made(transport)
-
-        def connectionLost(reason: Any) -> None:
-            self._open.pop(channel, None)
-            lost(reason)
-
-        channel.makeConnection = makeConnection
-        channel.connectionLost = connectionLost
-        return channel
+    def closed(self, channel: _Channel) -> None:
+        """Forget a connection."""
+        self._open.pop(channel, None)
 
     def log(self, request: Any) -> None:
         """Write no line for a request."""
@@ -101,7 +120,7 @@ class _Request(Request):
 
     def process(self) -> None:
         channel: Any = self.channel
-        channel.site.resource.render(self)
+        channel.factory.resource.render(self)
 
 
 class _Pages:

@@ -45,11 +45,12 @@ class Cache:
 
 def cache(state: State, forwarder: Neighbour | None, now: float) -> Cache:
     """Return what the forwarder's status says, or what its counters say if there is none."""
-    told = Told(forwarder.status if forwarder else None).inner("cache")
+    status = Told(forwarder.status if forwarder else None)
+    told = status.inner("cache")
     samples = state.samples
     window = span(samples[-1].at - samples[0].at + samples[0].span_s) if samples else ""
     return Cache(
-        facts=tuple(_told(told) if told else _counted(state)),
+        facts=tuple((*_told(told), *_fed(status)) if told else _counted(state)),
         drawings=tuple(_drawings(samples, window)),
         window=window,
         rows=tuple(
@@ -57,6 +58,15 @@ def cache(state: State, forwarder: Neighbour | None, now: float) -> Cache:
             for each in reversed(samples[-_ROWS:])
         ),
     )
+
+
+def _fed(status: Told) -> Iterator[tuple[str, str]]:
+    """Tell whether the cluster's server says what changed; nothing of a version without a feed."""
+    feed = status.inner("feed")
+    alive = feed.flag("alive")
+    if alive is not None:
+        yield "told of changes", "yes" if alive else "no"
+        yield "dropped for changes", count(feed.number("purged"))
 
 
 def _told(told: Told) -> Iterator[tuple[str, str]]:

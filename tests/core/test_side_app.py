@@ -109,8 +109,8 @@ def test_json_or_text(path: str, accept: str | None, media_type: str) -> None:
 
 
 def test_readyz() -> None:
-    """200 while there are answers, else 503; text."""
-    state = pod(kubedns=probed("kubedns"), dnsmasq=probed("dnsmasq", "silence"))
+    """200 while the forwarder answers, else 503; text."""
+    state = pod(kubedns=probed("kubedns", "silence"), dnsmasq=probed("dnsmasq"))
     reply = client(state).get("/readyz")
     assert (reply.status_code, reply.text) == (200, "ok\n")
     state.draining = True

@@ -227,7 +227,8 @@ def test_objects_from_files_grow_old_without_harm() -> None:
             pod(kubedns=probed("kubedns", "x"), dnsmasq=probed("dnsmasq", "x")), False,
             id="no probe is good",
         ),
-        pytest.param(pod(kubedns=probed("kubedns", "x")), True, id="one probe is good"),
+        pytest.param(pod(kubedns=probed("kubedns", "x")), True, id="the forwarder answers"),
+        pytest.param(pod(dnsmasq=probed("dnsmasq", "x")), False, id="it does not"),
         pytest.param(
             pod(kubedns(sources=REFUSED | {"age_s": 300.0})), True, id="the API server is away"
         ),
@@ -240,6 +241,28 @@ def test_objects_from_files_grow_old_without_harm() -> None:
 def test_ready(state: State, ready: bool) -> None:
     """As long as there are answers: all replicas would go at once for what they share."""
     assert verdict.readyz(state).well is ready
+
+
+def test_answers_from_a_snapshot() -> None:
+    """How old what is told is, beside what is waited for."""
+    snapshot = {"stale": True, "age_s": 40.2}
+    state = pod(kubedns(synced=False, waiting_for=["services"], snapshot=snapshot))
+    (reason,) = verdict.healthz(state).reasons
+    assert reason.startswith("kubedns is not in sync with the cluster, it waits for services")
+    assert reason.endswith("; known names are answered as 40 s ago")
+
+
+@pytest.mark.parametrize(
+    ("begun", "alive", "said"),
+    [(0, False, 0), (1, True, 0), (1, False, 1)],
+    ids=["kubedns of another make", "told", "no longer told"],
+)
+def test_changes_are_not_told_any_more(begun: int, alive: bool, said: int) -> None:
+    """A remark: answers live for their TTL then, as in any other cache."""
+    state = pod(dnsmasq(feed={"begun": begun, "alive": alive, "purged": 0}))
+    assert verdict.healthz(state).well
+    remarks = [each for each in verdict.remarks(state) if "told of changes" in each]
+    assert len(remarks) == said
 
 
 def test_no_server_for_names_outside() -> None:

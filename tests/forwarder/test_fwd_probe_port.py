@@ -49,7 +49,7 @@ def test_other_pages_stay_on_loopback(start: Start, path: str) -> None:
 def test_draining_is_unready_and_alive(start: Start, server: StartServer) -> None:
     """Killed now, it would lose the questions of those who have not heard of it yet."""
     port = free_port()
-    nanny = ["--drain=60s", f"--healthz-port={port}"]
+    nanny = ["--drain=5s", f"--healthz-port={port}"]
     forwarder = start(f"--server={server().server}", nanny=nanny)
     forwarder.send_signal(signal.SIGTERM)
     becomes(lambda: page(port, "/readyz"), (503, "shutting down\n"))

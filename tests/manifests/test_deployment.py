@@ -134,7 +134,7 @@ def test_no_container_has_a_privilege(
     assert ours[name]["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
+        "capabilities": {"drop": ["ALL"], "add": []},
     }
     assert ours[name]["resources"]["limits"].keys() == {"memory"}
     assert ours[name]["resources"]["requests"].keys() == {"cpu", "memory"}

@@ -76,6 +76,18 @@ def test_connections_are_bounded() -> None:
         client.channel.connectionLost(Failure(ConnectionDone()))
 
 
+def test_a_connection_serves_one_request() -> None:
+    """Whoever sends a thousand at once and reads nothing does not keep others waiting."""
+    made = []
+    site = http.site({"/x": lambda: made.append(1) or http.Page("x" * 1000)}, Clock())
+    client = Client(site)
+    client.channel.dataReceived(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+    assert len(made) == 1
+    assert client.transport.value().count(b"HTTP/1.1 200") == 1
+    assert b"Connection: close\r\n" in client.transport.value()
+    assert client.transport.disconnecting
+
+
 class Reader:
     """A request whose client reads when the test says so."""
 
