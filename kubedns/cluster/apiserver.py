@@ -347,7 +347,9 @@ class Reflector:
         try:
             if self.machine.state is State.FORBIDDEN:
                 self._sink.forbidden(self.kind, str(error))
-            elif not (error.status == 410 and was is State.WATCHING):
+            elif was is not State.WATCHING or not (error.status == 410 or error.silent):
+                # Of a kind that never changes some servers say nothing for minutes; if the way to
+                # them is broken, the next request tells.
                 self._sink.failing(self.kind, str(error))
         except Exception:  # this is the last place: nobody would watch the kind any more
             log.failure("while giving {kind} up for now", kind=self.kind.value)
