@@ -146,7 +146,7 @@ def test_every_module_is_compiled(root: Path) -> None:
     (site,) = root.glob("usr/local/lib/python3.11/*-packages")
     for package in ("kubedns", "dnsmasq_py", "sidecar", "twisted", "aiohttp", "flask"):
         for source in (site / package).rglob("*.py"):
-            compiled = source.parent / "__pycache__" / f"{source.stem}.cpython-311.pyc"
+            compiled = source.parent / "__pycache__" / f"{source.stem}.cpython-311.opt-2.pyc"
             assert compiled.exists(), source
 
 
