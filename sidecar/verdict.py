@@ -47,8 +47,8 @@ def healthz(state: State) -> Verdict:
 def readyz(state: State) -> Verdict:
     """
     Return whether queries should come: not while shutting down, and not before every probe has had
-    its first round; then as long as the forwarder's probe is good, which pods ask; if none is called
-    `dnsmasq`, as long as any is.
+    its first round; then as long as the forwarder's probe is good, which pods ask. If none is
+    called `dnsmasq`: as long as any is.
 
     Without probes nothing is known that would speak against it.
     """
