@@ -1,6 +1,7 @@
 # make run    serve the demo cluster on loopback      make check  static checks and socket-free tests
 # make test   all tests but those of test-cluster     make bench  figures, side by side with peers (ARGS=--quick)
 # make test-cluster   the pod on a real one-node Kubernetes      make fuzz   an hour of it
+# make faults   what dies around the pod, side by side with peers (ARGS=--short: ours alone)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,13 +9,13 @@ LINT := --line-length 100 --target-version py311
 
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: run test test-cluster check bench fuzz clean tools
+.PHONY: run test test-cluster check bench faults fuzz clean tools
 
 run: $(VENV)/installed
 	@manifests/demo/run.sh $(BIN)
 
 test: tools check
-	$(BIN)/python -m pytest tests --ignore=tests/core --ignore=tests/cluster
+	$(BIN)/python -m pytest tests --ignore=tests/core --ignore=tests/cluster --ignore=tests/faults
 
 test-cluster: $(VENV)/tested tools
 	$(BIN)/python -m pytest tests/cluster -s
@@ -32,6 +33,9 @@ tools:
 
 bench: $(VENV)/tested tools
 	$(BIN)/python -m tests.bench $(ARGS)
+
+faults: $(VENV)/tested tools
+	$(BIN)/python -m tests.faults $(ARGS)
 
 fuzz: $(VENV)/tested
 	$(BIN)/python -m tests.fuzz all --seconds 3600 --seed 0
