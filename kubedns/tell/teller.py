@@ -53,7 +53,8 @@ class Teller:
         reactor: Any,
         draw: Callable[[], bytes] = lambda: secrets.token_bytes(_INSTANCE),
     ) -> None:
-        self._lines = {target: _Line(target, Session(zone, serial, draw)) for target in targets}
+        self._session = partial(Session, zone, serial, draw)
+        self._lines = {target: _Line(target, self._session()) for target in targets}
         self._send = send
         self._reactor = reactor
         self._held = Waiting()
@@ -133,7 +134,13 @@ class Teller:
 
     def _act(self, line: _Line, step: Callable[..., bytes | None]) -> None:
         """Let a session do something; send what it says, arm its timer, log how it stands."""
-        message = step(now=self._reactor.seconds())
+        now = self._reactor.seconds()
+        try:
+            message = step(now=now)
+        except Exception:  # what it knew may be wrong now: a new one makes the listener trust less
+            log.failure("the session with {to} begins anew", to=_text(line.target))
+            line.session = self._session()
+            message = line.session.start(now)
         if message is not None:
             try:
                 self._send(message, *line.target)

@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 from kubedns.cluster.feed import Feed
 from kubedns.cluster.listwatch import Event
 from kubedns.cluster.objects import Kind
+from kubedns.tell.session import Session
 from kubedns.tell.teller import Target, Teller
 from kubedns.wire import name as names
 from kubedns.zone.tree import Change
@@ -289,6 +290,23 @@ def test_a_change_that_cannot_be_named() -> None:
     fixture.teller.everything()
     fixture.passes(0.1)
     assert "all" in listener.log
+
+
+def test_a_fault_in_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins anew as another instance, so the cache trusts nothing from before; and goes on."""
+    listener = Listener()
+    fixture = Fixture(here=listener).started()
+    greeted = listener.instance
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "tell", lambda *_, **__: 1 / 0)
+        fixture.puts(service("web", "shop", ip="10.0.0.7"))
+    fixture.passes(0.5)
+    assert fixture.state() == "told"
+    assert listener.instance != greeted
+    listener.told.clear()
+    fixture.puts(service("api", "shop", ip="10.0.0.8"))
+    fixture.passes(0.5)
+    assert "api.shop.svc.cluster.local." in _in_text(listener.told)
 
 
 def test_stopping_leaves_no_timer() -> None:
