@@ -59,6 +59,7 @@ class KubeDns:
         self._state = pages.State(began=reactor.seconds())
         self._ports: list[Any] = []
         self._watches: list[ConfigDir | FileWatch] = []
+        self._stopping = False
 
         self.counters = Counters()
         self.answers = Answers(self.counters.left)
@@ -152,17 +153,16 @@ class KubeDns:
         self._reactor.callLater(options.initial_sync_timeout_s, self._late)
 
     async def drain(self) -> None:
-        """End in good order: say not ready, answer on for the lame-duck time, then stop."""
-        if self._state.draining:
-            return
+        """Be unready, and answer on for the lame-duck time."""
         self._state.draining = True
         log.info("draining: not ready, answering for {s} s more", s=self._options.lame_duck_s)
         await deferLater(self._reactor, self._options.lame_duck_s, lambda: None)
-        await self.stop()
 
-    async def stop(self) -> None:
-        """Close everything."""
-        self._state.draining = True
+    async def stop(self) -> bool:
+        """Close everything; tell whether that was still to be done."""
+        if self._stopping:
+            return False
+        self._stopping = self._state.draining = True
         self._backlog.closed = True
         for watch in self._watches:
             watch.stop()
@@ -175,6 +175,7 @@ class KubeDns:
         await self._source.stop()
         await self.saving.stop()
         log.info("stopped")
+        return True
 
     # Sockets
 
