@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dnsmasq_py.server import Server
-from kubedns import __version__, readers
+from kubedns import __version__, klogflags, readers
 from kubedns.flags import Flag, ShowText, describe, parse_flags, split_go
 from kubedns.nameserver import NameserverError, ip_text, parse_nameserver, quote
 
@@ -99,10 +99,6 @@ def _switch(name: str, help: str, field: str = "") -> Flag:
     return Flag(name, readers.read_bool, "false", "", help, field, bare="true")
 
 
-def _ignored(name: str, bare: str | None = None) -> Flag:
-    return Flag(name, str, "", "", "", bare=bare)
-
-
 _NANNY = (
     Flag(
         "configDir",
@@ -141,7 +137,7 @@ _NANNY = (
         "how often to log statistics, as on SIGUSR1; 0: never",
         "log_interval_s",
     ),
-    Flag("v", readers.int_between(-(2**31), 2**31 - 1), "0", "LEVEL", "how much to log"),
+    klogflags.V,
 )
 
 _OURS = (
@@ -220,18 +216,4 @@ _OURS = (
     _switch("version", "print the version and exit"),
 )
 
-_IGNORED = (
-    _ignored("dnsmasqExec"),
-    _ignored("add-dir-header", bare="true"),
-    _ignored("alsologtostderr", bare="true"),
-    _ignored("log-backtrace-at"),
-    _ignored("log-dir"),
-    _ignored("log-file"),
-    _ignored("log-file-max-size"),
-    _ignored("logtostderr", bare="true"),
-    _ignored("one-output", bare="true"),
-    _ignored("skip-headers", bare="true"),
-    _ignored("skip-log-headers", bare="true"),
-    _ignored("stderrthreshold"),
-    _ignored("vmodule"),
-)
+_IGNORED = (klogflags.ignored("dnsmasqExec"), *klogflags.IGNORED)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from kubedns import __version__, readers
+from kubedns import __version__, klogflags, readers
 from kubedns.cluster.objects import EndpointNames
 from kubedns.flags import (
     Flag,
@@ -143,16 +143,8 @@ def _warnings(parsed: Parsed) -> Iterator[str]:
             yield f"--nameservers is ignored, --{field.replace('_', '-')} is set"
 
 
-def _read_version(text: str) -> str:
-    return text if text == "raw" else str(readers.read_bool(text)).lower()
-
-
 def _switch(name: str, default: str, help: str) -> Flag:
     return Flag(name, readers.read_bool, default, "", help, bare="true")
-
-
-def _ignored(name: str, bare: str | None = None) -> Flag:
-    return Flag(name, str, "", "", "", bare=bare)
 
 
 _KUBE_DNS = (
@@ -239,15 +231,8 @@ _KUBE_DNS = (
         "empty: those of /etc/resolv.conf",
     ),
     _switch("profiling", "false", "show what every thread does on localhost:6060/debug/pprof/"),
-    Flag("v", readers.int_between(-(2**31), 2**31 - 1), "0", "LEVEL", "how much to log"),
-    Flag(
-        "version",
-        _read_version,
-        "false",
-        "",
-        "print the version and exit; --version=raw: the version string alone",
-        bare="true",
-    ),
+    klogflags.V,
+    klogflags.VERSION,
 )
 
 _OURS = (
@@ -361,22 +346,7 @@ _OURS = (
 )
 
 
-_IGNORED = (
-    _ignored("federations"),
-    _ignored("add-dir-header", bare="true"),
-    _ignored("alsologtostderr", bare="true"),
-    _ignored("log-backtrace-at"),
-    _ignored("log-dir"),
-    _ignored("log-file"),
-    _ignored("log-file-max-size"),
-    _ignored("log-flush-frequency"),
-    _ignored("logtostderr", bare="true"),
-    _ignored("one-output", bare="true"),
-    _ignored("skip-headers", bare="true"),
-    _ignored("skip-log-headers", bare="true"),
-    _ignored("stderrthreshold"),
-    _ignored("vmodule"),
-)
+_IGNORED = (klogflags.ignored("federations"), *klogflags.IGNORED)
 
 # Variable → field, reader, default. As for the original, empty means not set.
 _ENVIRONMENT: dict[str, tuple[str, Callable[[str], object], str]] = {

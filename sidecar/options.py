@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kubedns import __version__, readers
+from kubedns import __version__, klogflags, readers
 from kubedns.flags import Flag, Parsed, ShowText, UsageError, describe, parse_flags
 from kubedns.nameserver import quote
 from sidecar import probe
@@ -55,7 +55,7 @@ def parse(argv: Sequence[str]) -> Options:
         UsageError: one line that names the flag and its value.
         ShowText: --help or --version.
     """
-    parsed = parse_flags(argv, (*_ORIGINAL, *_OURS), _IGNORED, usage)
+    parsed = parse_flags(argv, (*_ORIGINAL, *_OURS), klogflags.IGNORED, usage)
     values = parsed.values
     match values.pop("version"):
         case "raw":
@@ -74,7 +74,7 @@ def parse(argv: Sequence[str]) -> Options:
 
 def usage() -> str:
     """Return the text of --help."""
-    ignored = " ".join(f"--{flag.name}" for flag in _IGNORED)
+    ignored = " ".join(f"--{flag.name}" for flag in klogflags.IGNORED)
     return _USAGE.format(
         original=describe(_ORIGINAL),
         ours=describe(_OURS),
@@ -98,15 +98,13 @@ def _warnings(parsed: Parsed) -> Iterator[str]:
     if parsed.stray:
         yield f"ignored, belongs to no flag: {' '.join(map(quote, parsed.stray))}"
     # --logtostderr stands in the published manifests and is what happens anyway.
-    if ignored := sorted(parsed.given & {flag.name for flag in _IGNORED} - {"logtostderr"}):
+    if ignored := sorted(
+        parsed.given & {flag.name for flag in klogflags.IGNORED} - {"logtostderr"}
+    ):
         names = " ".join(f"--{name}" for name in ignored)
         yield f"ignored, the log goes to standard error: {names}"
     if not parsed.values["probes"]:
         yield f"no --probe: nothing is looked at; for example {probe.EXAMPLE}"
-
-
-def _read_version(text: str) -> str:
-    return text if text == "raw" else str(readers.read_bool(text)).lower()
 
 
 def _read_host(text: str) -> str:
@@ -129,10 +127,6 @@ def _read_metrics_path(text: str) -> str:
 
 def _read_namespace(text: str) -> str:
     return readers.read_metric_word(text) if text else ""
-
-
-def _ignored(name: str, bare: str | None = None) -> Flag:
-    return Flag(name, str, "", "", "", bare=bare)
 
 
 _ORIGINAL = (
@@ -170,15 +164,8 @@ _ORIGINAL = (
         "WORD",
         "prefix of the names of the original's metrics",
     ),
-    Flag("v", readers.int_between(-(2**31), 2**31 - 1), "0", "LEVEL", "how much to log"),
-    Flag(
-        "version",
-        _read_version,
-        "false",
-        "",
-        "print the version and exit; --version=raw: the version string alone",
-        bare="true",
-    ),
+    klogflags.V,
+    klogflags.VERSION,
 )
 
 _OURS = (
@@ -211,22 +198,6 @@ _OURS = (
         "after SIGTERM: how long to go on serving at most; less once both neighbours have ended",
         field="drain_s",
     ),
-)
-
-_IGNORED = (
-    _ignored("add-dir-header", bare="true"),
-    _ignored("alsologtostderr", bare="true"),
-    _ignored("log-backtrace-at"),
-    _ignored("log-dir"),
-    _ignored("log-file"),
-    _ignored("log-file-max-size"),
-    _ignored("log-flush-frequency"),
-    _ignored("logtostderr", bare="true"),
-    _ignored("one-output", bare="true"),
-    _ignored("skip-headers", bare="true"),
-    _ignored("skip-log-headers", bare="true"),
-    _ignored("stderrthreshold"),
-    _ignored("vmodule"),
 )
 
 _USAGE = """\

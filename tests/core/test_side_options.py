@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from kubedns import klogflags
 from sidecar import options
 from sidecar.options import Options, ShowText, UsageError, parse
 from sidecar.probe import EXAMPLE, Probe
@@ -198,6 +199,6 @@ def test_texts(flag: str, text: str) -> None:
 def test_usage_tells_of_each_flag() -> None:
     """With the form of --probe."""
     told = options.usage()
-    for flag in (*options._ORIGINAL, *options._OURS, *options._IGNORED):
+    for flag in (*options._ORIGINAL, *options._OURS, *klogflags.IGNORED):
         assert f"--{flag.name}" in told
     assert "<label>,<server>,<dns name>" in told
