@@ -20,14 +20,14 @@ from dnsmasq_py.chaos import Chaos
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.failures import Failures
 from dnsmasq_py.feed import Feed
-from dnsmasq_py.flights import EDE_NOT_READY, Flights
+from dnsmasq_py.flights import Flights
 from dnsmasq_py.keeping import Keeping
-from dnsmasq_py.limits import Crowd, Failed
+from dnsmasq_py.limits import Crowd, Failed, Shed
 from dnsmasq_py.local import LocalAnswer, LocalData
 from dnsmasq_py.options import Options
 from dnsmasq_py.purge import Purges, has_part
 from dnsmasq_py.querylog import QueryLog
-from dnsmasq_py.question import Question
+from dnsmasq_py.question import Question, of_key
 from dnsmasq_py.resolution import MAX_DEPTH, Outcome, Resolution, made_here
 from dnsmasq_py.routing import NOTHING, Route, Routes
 from dnsmasq_py.server import Server
@@ -420,6 +420,26 @@ class Forwarder:
             resolution.background = True
             resolution.ask(now)
 
+    def renew(self, key: bytes) -> Resolution | None:
+        """
+        Return a question in the background, to be asked; key: that of the cache.
+
+        None: it is known, or asked already, or nobody is to be asked.
+        """
+        now = self.clock()
+        asked = of_key(key)
+        stored = self.cache.entries.get(key)
+        fresh = stored is not None and now < stored.dies()
+        if stored is not None and fresh and self._is_current(key, stored, asked.folded):
+            return None
+        route = self._where(asked)
+        local = self.local.answer(asked.folded, asked.qtype)
+        if local is not None or self.flights.find(key) or not isinstance(route, Route):
+            return None
+        resolution = self._new(key, asked, route, now)
+        resolution.background = True
+        return resolution
+
     # What resolutions ask of us
 
     def beyond_cluster(self, asked: Question, route: Route) -> Route | LocalAnswer:
@@ -480,6 +500,7 @@ class Forwarder:
         if self._may_still_hold(resolution.key, stale):
             for client in self._leaving(resolution):
                 self._give_stale(client, stale, resolution.route)
+            self.flights.abandoned(resolution)
 
     def _may_still_hold(self, key: bytes, stale: Stored) -> bool:
         """Tell whether an old answer may still be given: what was purged is known to be wrong."""
@@ -496,13 +517,13 @@ class Forwarder:
             for client in clients:
                 self.answering.give(client, outcome, now, cached=False)
             return
-        if clients and self._is_overtaken(resolution, now):
+        if clients and not isinstance(outcome, Shed) and self._is_overtaken(resolution, now):
             self._ask_again(resolution, clients, now)
             return
         stale = resolution.stale if _lets_stale(outcome) else None
         if stale is not None and not self._may_still_hold(resolution.key, stale):
             stale = None
-        if outcome.error[0] != EDE_NOT_READY:  # too much to do just now says nothing of the name
+        if not isinstance(outcome, Shed):
             self._remember(resolution, outcome, now, stale=stale is not None)
         for client in clients:
             if stale is not None:

@@ -34,6 +34,17 @@ class Failed(NamedTuple):
     error: tuple[int, str]
 
 
+class Shed(Failed):
+    """
+    There was no room for the question, which says nothing of its name.
+
+    So it is not remembered; and not asked once more where the name changed meanwhile: that would
+    push out the next one, and so on.
+    """
+
+    __slots__ = ()
+
+
 class Crowd:
     """Clients that wait for an answer, by address."""
 

@@ -45,6 +45,13 @@ class Question:
         return struct.pack(">HHHHH", flags, 1, 0, 0, 1) + octets + opt
 
 
+def of_key(key: bytes) -> Question:
+    """Return the question that a key of the cache stands for, as a client would ask it."""
+    folded, bits = key[:-5], key[-1]
+    qtype = int.from_bytes(key[-5:-3])
+    return Question(key[:-1], folded, qtype, do=bool(bits & 1), cd=bool(bits & 2), rd=True)
+
+
 def name_of(key: bytes) -> bytes:
     """Return the folded name of a question by its key."""
     return key[:-5]

@@ -11,7 +11,7 @@ never waits for itself (`leads_to`).
 """
 
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.logger import Logger
 
@@ -46,6 +46,12 @@ _DNAME = 39
 Outcome = Stored | Failed
 
 
+class Follower(Protocol):
+    """Who is told an outcome, once; target: the name, folded."""
+
+    def followed(self, outcome: Outcome, target: bytes, now: float) -> None: ...
+
+
 class Resolution:
     """
     See the head of this module.
@@ -55,6 +61,7 @@ class Resolution:
     background: nobody waits, and nobody would mind.
     since: the purge count of when it was asked, or of the oldest part of its chain (purge.py).
     failed_in_cluster: what its chain leads to failed, and the cluster's server with it.
+    payer: the client that it is charged to (flights.py).
     is_asked: it has begun. is_late: a stale answer was given. is_local: made here, not to be kept.
     """
 
@@ -79,6 +86,7 @@ class Resolution:
         "is_local",
         "key",
         "overtaken",
+        "payer",
         "route",
         "since",
         "stale",
@@ -100,7 +108,7 @@ class Resolution:
         self.depth = 0
         self.background = False
         self.clients: dict[tuple[Any, bytes], Client] = {}
-        self._parents: list[Resolution] = []
+        self._parents: list[Follower] = []
         self._links: tuple[rr.RRset, ...] = ()
         self.exchange: Exchange[Accepted] | None = None
         self.inner: Resolution | None = None
@@ -114,6 +122,7 @@ class Resolution:
         self.is_late = False
         self.is_local = False
         self.overtaken = False
+        self.payer = ""
 
     @property
     def name(self) -> bytes:
@@ -134,15 +143,22 @@ class Resolution:
             self._forwarder.counters.limits["waiters"] += 1
             return False
         self.clients[key] = client
+        self._forwarder.flights.joined(self, client.address)
         return True
 
     def wait_for(self, inner: "Resolution") -> None:
         """Wait for what a chain leads to, which has a deadline of its own, until our own one."""
         self.inner = inner
         inner._parents.append(self)
+        if self.payer:
+            self._forwarder.flights.joined(inner, self.payer)
         if self.deadline < self.due:
             self.due = self.deadline
             self._forwarder.agenda.add(self)
+
+    def tell(self, follower: Follower) -> None:
+        """Tell somebody the outcome, besides the clients."""
+        self._parents.append(follower)
 
     def leads_to(self, other: "Resolution") -> bool:
         """Tell whether this waits for another one, by however many steps."""
