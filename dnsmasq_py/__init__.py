@@ -14,6 +14,9 @@ routing    name -> servers                                  flights    what is b
 resolution one question, along its chain of CNAMEs          scrub      what a reply really says
 keeping    what is stored, and for how long
 
+What outlives the process
+warmstart  what is asked for most: hotfile (hotness, hotlist, hotanswers), asked again by warmup
+
 What changes in the cluster
 feed       kubedns tells, by wire/notify    purge      what that drops    nameindex  where it stands
 

@@ -29,6 +29,7 @@ from dnsmasq_py.purge import Purges
 from dnsmasq_py.report import Tcp
 from dnsmasq_py.state import State
 from dnsmasq_py.upstreams import Upstreams
+from dnsmasq_py.warmstart import WarmStart
 
 
 class Sockets(Protocol):
@@ -59,7 +60,7 @@ class Parts:
     What is measured.
 
     failures: those remembered. in_flight: questions at servers. waiting: clients that wait for
-    them. limits: bounds by name. lines, query_log, feed, purges: None where there are none.
+    them. limits: bounds by name. lines, query_log, feed, purges, warm: None where there are none.
     """
 
     state: State
@@ -76,6 +77,7 @@ class Parts:
     query_log: Unasked | None = None
     feed: Feed | None = None
     purges: Purges | None = None
+    warm: WarmStart | None = None
 
 
 def exposition(parts: Parts) -> Callable[[], bytes]:
@@ -99,6 +101,7 @@ class _Collected(Collector):
         yield from _load(self._parts)
         yield from upstreammetrics.collect(self._parts.state, self._parts.upstreams)
         yield from _feed(self._parts)
+        yield from _warm(self._parts.warm)
         yield from _configuration(self._parts.state)
         yield from _log(self._parts)
 
@@ -195,6 +198,28 @@ def _feed(parts: Parts) -> Iterator[Metric]:
         ("feed_purges", "Changes that answers were dropped for.", purges.count),
         ("feed_purged_entries", "Answers dropped for a change.", purges.dropped),
         ("feed_suspected_entries", "Answers that became at most stale.", purges.suspected),
+    ):
+        yield CounterMetricFamily(PREFIX + name, text, value=count)
+
+
+def _warm(warm: WarmStart | None) -> Iterator[Metric]:
+    if warm is None:
+        return
+    file, warmup = warm.file, warm.warmup
+    if file.age_s is not None:
+        yield gauge("hot_file_age_seconds", "Since the file of hot questions.", file.age_s)
+    yield gauge("hot_file_bytes", "Octets of the file of hot questions.", file.octets)
+    yield gauge("hot_questions", "Questions in the file.", file.kept)
+    yield gauge("hot_answers", "Of these, the ones with an answer.", file.answers)
+    yield gauge("warm_questions", "Questions that the start found in the file.", warm.loaded)
+    yield gauge("warm_answers", "Answers that the start found, to be stale.", warm.restored)
+    yield gauge("warm_questions_left", "Of the questions, those still to be asked.", warmup.left)
+    for name, text, count in (
+        ("hot_file_writes", "Files of hot questions written.", file.writes),
+        ("hot_file_errors", "Files that could not be read or written.", file.errors),
+        ("warm_refreshed", "Questions of the start that were asked again.", warmup.refreshed),
+        ("warm_failed", "Questions of the start that nobody answered.", warmup.failed),
+        ("warm_needless", "Questions of the start known by then.", warmup.needless),
     ):
         yield CounterMetricFamily(PREFIX + name, text, value=count)
 

@@ -179,6 +179,16 @@ _OURS = (
         "max_stale_s",
     ),
     Flag(
+        "hot-file",
+        str,
+        "",
+        "FILE",
+        "keep the hottest questions and their answers in this file too: after a restart they are "
+        "asked again, and answered stale while nobody can be asked; its folder must be ours to "
+        "write to; empty: off",
+        "hot_file",
+    ),
+    Flag(
         "drain",
         readers.read_duration,
         "8s",

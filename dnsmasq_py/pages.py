@@ -101,6 +101,7 @@ class Pages:
                 "limits_reached": dict(counters.limits),
             },
             "feed": self._feed(),
+            "hot_file": None if parts.warm is None else parts.warm.status(),
             "dropped": dict(counters.dropped),
             "malformed": dict(counters.malformed),
             "bad_replies": dict(counters.bad_replies),

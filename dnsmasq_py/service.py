@@ -46,6 +46,7 @@ from dnsmasq_py.spelling import Spelling
 from dnsmasq_py.state import State
 from dnsmasq_py.stubhosts import StubHosts
 from dnsmasq_py.upstreams import Group, Policy, Upstream, Upstreams
+from dnsmasq_py.warmstart import WarmStart
 from kubedns import __version__
 from kubedns.outside.routing import Own
 from kubedns.serve import http, sockets
@@ -123,6 +124,7 @@ class DnsForwarder:
         self._neighbour = Neighbour(
             self._prober, options.kubedns_server, self._neighbour_known, reactor
         )
+        self._warm = WarmStart(options.hot_file, self._forwarder, reactor)
         self._hosts = HostFiles(options, reactor, self._hosts_changed)
         self._stub_hosts = StubHosts(reactor, self._look_up, self._reroute)
         zones = [names.to_text(zone).removesuffix(".") for zone in _cluster_zones(options)]
@@ -170,6 +172,7 @@ class DnsForwarder:
         self._read_servers_file()
         self._sources.start()
         self._stub_hosts.start()
+        self._warm.load()  # by the routes of now
         if options.port:
             self._listeners.open()
         self._open_pages()
@@ -182,6 +185,7 @@ class DnsForwarder:
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD, 20, 50)
         log.info("answering on port {port}, UDP and TCP", port=options.port)
+        self._warm.start()
 
     async def drain(self) -> None:
         """
@@ -207,6 +211,7 @@ class DnsForwarder:
         for loop in (self._tick, self._reports):
             if loop.running:
                 loop.stop()
+        await self._warm.stop()
         self._agenda.close()
         self._dialer.close()
         self._hosts.stop()
@@ -227,6 +232,7 @@ class DnsForwarder:
         """Do what SIGHUP asks for: forget all answers, read the hosts files again."""
         self._cache.clear()
         self._forwarder.failures.clear()
+        self._warm.cleared()
         self._lines.write(report.CLEARED)
         self._hosts.reload()
         self._read_servers_file()
@@ -301,6 +307,7 @@ class DnsForwarder:
             query_log=self._query_log,
             feed=self._forwarder.feed,
             purges=self._forwarder.purges,
+            warm=self._warm,
         )
 
     def _drop_privileges(self) -> None:

@@ -1,40 +1,33 @@
 """
 The zone as the octets of a file, and back.
 
-    kube-dns-py snapshot 1\\n       what it is, and the version of the form
-    32 octets                      SHA-256 of all that follows
-    the rest                       zlib: the header and its parts, in msgpack, one after the other
+The file is a sealed one (kubedns.sealed); in it stand a header and its parts, in msgpack, one after
+the other. The header (`_Header`) says how many parts follow; each is a list of at most `_PART`
+services, so that encoding never keeps other threads waiting for longer than a millisecond. Services
+are the very structs of zone/branch.py, as arrays: whoever changes one of those, or what stands
+here, counts `_VERSION` up, and the golden file of the tests anew.
 
-The header (`_Header`) says how many parts follow; each is a list of at most `_PART` services, so
-that encoding never keeps other threads waiting for longer than a millisecond. Services are the very
-structs of zone/branch.py, as arrays: whoever changes one of those, or what stands here, counts
-`_VERSION` up, and the golden file of the tests anew.
-
-A file is taken whole or not at all. The check-sum finds damage; the checks behind it find what only
-a fault of ours, or somebody else, could write.
+A file is taken whole or not at all: its check-sum finds damage, `_problems` what else could be.
 """
 
-import hashlib
-import zlib
 from collections.abc import Iterator
 
 import msgspec
 
-from kubedns.errors import KubednsError
+from kubedns import sealed
+from kubedns.sealed import SealError
 from kubedns.wire import name as names
 from kubedns.zone.branch import Addressed, Alias, Branch, Group, Headless, Port
 from kubedns.zone.tree import Service, Tree
 
-_MAGIC = b"kube-dns-py snapshot "
 _VERSION = 1
-_HEAD = _MAGIC + b"%d\n" % _VERSION
-_SUM = 32
+_HEAD = sealed.head("snapshot", _VERSION)
 _PART = 200  # services
 _MAX_OCTETS = 1 << 30  # unpacked
 _WIDTHS = (4, 16)
 
 
-class SnapshotError(KubednsError):
+class SnapshotError(SealError):
     """A snapshot that cannot be used; the text says why."""
 
 
@@ -86,8 +79,7 @@ def encode(contents: Contents) -> bytes:
         contents.zone, contents.serial, contents.namespaces, contents.pods, list(map(len, parts))
     )
     packed = _encode(header)
-    body = zlib.compress(b"".join((len(packed).to_bytes(4), packed, *parts)), 1)
-    return _HEAD + hashlib.sha256(body).digest() + body
+    return sealed.seal(_HEAD, b"".join((len(packed).to_bytes(4), packed, *parts)))
 
 
 def decode(octets: bytes) -> Contents:
@@ -97,27 +89,12 @@ def decode(octets: bytes) -> Contents:
     Raises:
         SnapshotError: see there.
     """
-    if not octets.startswith(_MAGIC):
-        raise SnapshotError("it is empty" if not octets else "it is no snapshot")
-    if not octets.startswith(_HEAD):
-        version = octets[len(_MAGIC) :].partition(b"\n")[0][:20]
-        raise SnapshotError(f"its version is {names.label_to_text(version)}, not {_VERSION}")
-    body = octets[len(_HEAD) + _SUM :]
-    if hashlib.sha256(body).digest() != octets[len(_HEAD) :][:_SUM]:
-        raise SnapshotError("it is damaged or cut short")
     try:
-        contents = _unpacked(_inflated(body))
-    except (msgspec.MsgspecError, zlib.error, ValueError) as error:
+        return _unpacked(sealed.opened(_HEAD, octets, _MAX_OCTETS))
+    except SealError as error:
+        raise SnapshotError(str(error)) from None
+    except (msgspec.MsgspecError, ValueError) as error:
         raise SnapshotError(f"its contents make no sense: {error}") from None
-    return contents
-
-
-def _inflated(body: bytes) -> bytes:
-    inflating = zlib.decompressobj()
-    raw = inflating.decompress(body, _MAX_OCTETS)
-    if not inflating.eof or inflating.unused_data:
-        raise ValueError("more, or less, than there should be")
-    return raw
 
 
 def _unpacked(raw: bytes) -> Contents:

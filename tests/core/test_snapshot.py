@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kubedns import sealed
 from kubedns.cluster.objects import Kind
 from kubedns.snapshot import contents
 from kubedns.snapshot.contents import Contents, SnapshotError
@@ -143,7 +144,7 @@ def test_what_is_no_snapshot_is_named(octets: bytes, reason: str) -> None:
 
 
 def _body(octets: bytes) -> bytes:
-    return contents._inflated(octets[len(contents._HEAD) + 32 :])
+    return sealed.opened(contents._HEAD, octets, 1 << 30)
 
 
 def _summed(body: bytes) -> bytes:

@@ -16,7 +16,11 @@ from sidecar import options as sidecar_options
 from tests.manifests.kustomized import MANIFESTS, ROOT, base, containers
 from tests.realapi.api import Object
 
-OURS_ALONE = {"--healthz-port=10059", "--snapshot=/var/lib/kube-dns/snapshot"}
+OURS_ALONE = {
+    "--healthz-port=10059",
+    "--hot-file=/var/lib/dnsmasq-nanny/hot",
+    "--snapshot=/var/lib/kube-dns/snapshot",
+}
 NAMES = ["kubedns", "dnsmasq", "sidecar"]
 
 PARSERS: dict[str, Any] = {
@@ -160,6 +164,28 @@ def test_the_token_is_where_the_api_is_asked(
         if any(mount["name"] == "kube-api-access" for mount in each.get("volumeMounts", []))
     ]
     assert holders == ["kubedns"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("kubedns", "snapshot"), ("dnsmasq", "hot_file")],
+)
+def test_what_is_kept_for_a_restart_has_a_place_of_its_own(
+    name: str, file: str, deployment: Object, ours: dict[str, dict[str, Any]]
+) -> None:
+    """A bounded one that outlives the container, and that no other container can write to."""
+    folder = Path(getattr(PARSERS[name](ours[name]["args"]), file)).parent
+    (mount,) = (m for m in ours[name]["volumeMounts"] if Path(m["mountPath"]) == folder)
+    assert not mount.get("readOnly")
+    holders = [
+        other
+        for other, each in ours.items()
+        if any(m["name"] == mount["name"] for m in each.get("volumeMounts", []))
+    ]
+    assert holders == [name]
+    volumes = deployment["spec"]["template"]["spec"]["volumes"]
+    (volume,) = (each for each in volumes if each["name"] == mount["name"])
+    assert volume["emptyDir"]["sizeLimit"].endswith("Mi")
 
 
 def test_one_version_everywhere() -> None:

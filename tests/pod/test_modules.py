@@ -18,7 +18,8 @@ import dns.message
 import dns.query
 import pytest
 
-from tests.pod.running import DEMO, ROOT, free_port, until
+from tests.pod.running import DEMO, ROOT, until
+from tests.realapi.ports import free_port
 
 _NAME = "kubernetes.default.svc.cluster.local"
 _PROGRAM = """

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from dnsmasq_py import extensions, options
-from tests.pod.running import ROOT, MadeRun, free_port, until
+from tests.pod.running import ROOT, MadeRun, until
+from tests.realapi.ports import free_port
 
 README = (ROOT / "README.md").read_text()
 Step = tuple[str, list[str]]  # a command, and the lines that it prints
