@@ -26,6 +26,7 @@ RETRY_S = 2.0
 GIVE_UP_S = 4.0
 _SOCKETS = 32
 _MAX_BEHIND_S = 0.5  # what a starved generator makes up for; the rest is not asked
+_STALL_S = 0.25  # so late it asks only on a machine that gave it no time, and nobody else either
 _ROOM = 1 << 20
 _A, _CNAME = 1, 5
 _RETRIED, _SILENT = 1, -1
@@ -67,10 +68,15 @@ class Asked(NamedTuple):
 
 
 class Result(NamedTuple):
-    """All records; skipped: questions that the generator was too late for."""
+    """
+    All records; skipped: questions that the generator was too late for.
+
+    stalls: from when to when the machine gave it no time, monotonic seconds.
+    """
 
     asked: list[Asked]
     skipped: int
+    stalls: list[tuple[float, float]]
 
 
 @dataclass(slots=True)
@@ -94,6 +100,7 @@ class Load:
         self._count = 0
         self._result: list[Asked] = []
         self._skipped = 0
+        self._stalls: list[tuple[float, float]] = []
         self._waiting: dict[tuple[int, int], _Open] = {}
         self._retries: deque[_Open] = deque()
         self._ends: deque[_Open] = deque()
@@ -109,6 +116,8 @@ class Load:
         asking = True
         while asking or self._ends:
             now = time.monotonic()
+            if asking and now - due > _STALL_S:
+                self._stalls.append((due, now))
             if asking and now - due > _MAX_BEHIND_S:
                 missed = int((now - due) * self._plan.rate)
                 self._skipped += missed
@@ -124,7 +133,7 @@ class Load:
                 else:
                     asking = False
                     self._epoll.unregister(fd)
-        return Result(self._result, self._skipped)
+        return Result(self._result, self._skipped, self._stalls)
 
     def _socket(self) -> socket.socket:
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -169,12 +178,10 @@ class Load:
             except OSError:
                 continue
             now = time.monotonic()
-            if len(message) < 12 or not message[2] & 0x80:
-                continue
-            key = (fd, message[0] << 8 | message[1])
+            key = (fd, int.from_bytes(message[:2]))
             asked = self._waiting.get(key)
             # A late reply may have the ID of another question by now.
-            if asked is None or not message.startswith(asked.query[10:], 12):
+            if asked is None or not is_reply(message, message[:2] + asked.query):
                 continue
             del self._waiting[key]
             if asked.done:
@@ -208,6 +215,12 @@ class Load:
                 self._note(asked, now, _SILENT, frozenset(), -1)
         if len(self._waiting) > 100_000:
             self._waiting = {key: each for key, each in self._waiting.items() if not each.done}
+
+
+def is_reply(message: bytes, asked: bytes) -> bool:
+    """Tell whether a message is a reply to this very question: ID, and name, type and class."""
+    is_response = len(message) >= 12 and bool(message[2] & 0x80)
+    return is_response and message[:2] == asked[:2] and message.startswith(asked[12:], 12)
 
 
 def read(message: bytes) -> tuple[int, frozenset[str], int]:
@@ -247,4 +260,4 @@ if __name__ == "__main__":
     plan, out = sys.argv[1:]
     result = Load(Plan(**json.loads(plan))).run()
     with Path(out).open("wb") as file:
-        pickle.dump((list(map(tuple, result.asked)), result.skipped), file)
+        pickle.dump((list(map(tuple, result.asked)), result.skipped, result.stalls), file)

@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.faults.load import Asked, Plan
+from tests.faults.load import Asked, Plan, Result
 from tests.faults.part import ROOT
 
 
@@ -24,7 +24,7 @@ class Loading:
                 cwd=ROOT, stdin=subprocess.PIPE, stderr=log, stdout=log,
             )  # fmt: skip
 
-    def stop(self) -> tuple[list[Asked], int]:
+    def stop(self) -> Result:
         """Let it end, and return its record."""
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -33,6 +33,6 @@ class Loading:
         finally:
             self._process.kill()
         with self._out.open("rb") as file:
-            rows, skipped = pickle.load(file)
+            rows, skipped, stalls = pickle.load(file)
         self._out.unlink()
-        return [Asked(*each) for each in rows], skipped
+        return Result([Asked(*each) for each in rows], skipped, stalls)

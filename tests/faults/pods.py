@@ -14,8 +14,10 @@ import dns.flags
 import dns.message
 import dns.query
 
+from tests.faults.asking import look
 from tests.faults.part import Part
 from tests.faults.tap import Tap
+from tests.faults.truth import MISSING
 from tests.realapi.mounted import mount
 from tests.realapi.ports import free_port
 from tests.realapi.waiting import until
@@ -167,7 +169,9 @@ class Ours(Pod):
             self.tap.__exit__(None, None, None)
 
     def _is_ready(self) -> bool:
-        return super()._is_ready() and bool(self.feed().get("alive"))
+        # That a name does not exist it knows when it has read all lists, as its readiness says.
+        missing = look(self.port, f"nobody.{DOMAINS[0]}") == MISSING
+        return missing and super()._is_ready() and bool(self.feed().get("alive"))
 
     def feed(self) -> dict[str, object]:
         """Return what the forwarder says of its change feed."""

@@ -47,7 +47,11 @@ def _disk(options: str, stage: Stage) -> Iterator[Mapping[str, object]]:
 @contextlib.contextmanager
 def _drain(stage: Stage) -> Iterator[Mapping[str, object]]:
     # By default as long as the manifest lets them; no pod of the table needs all of it.
-    yield {"drain": "3s", "lame_duck": "4s"} if stage.short else {"drain": "8s", "lame_duck": "9s"}
+    yield (
+        {"drain": "1.5s", "lame_duck": "2.5s"}
+        if stage.short
+        else {"drain": "8s", "lame_duck": "9s"}
+    )
 
 
 @contextlib.contextmanager
@@ -80,7 +84,7 @@ ROWS = [
     Row("6a", "forwarder SIGKILL", rows_processes.cache_killed),
     Row(
         "6b", "rolling replacement behind one address", rows_processes.rolled, load=False,
-        given=_drain,
+        apart=True, given=_drain,
     ),
     Row("7", "sidecar SIGKILL", rows_processes.sidecar_killed, peers=(), ours={"sidecar": True}),
     Row("8a", "one of two upstreams dead", rows_upstreams.one_dead),

@@ -59,7 +59,7 @@ def flooded(stage: Stage) -> None:
     """Row 15c: thousands a second from the right place: greetings, and others without the key."""
     tap = stage.ours.tap
     stage.began()
-    for turn in range(4 if stage.short else 8):
+    for turn in range(2 if stage.short else 8):
         kind = (Kind.HELLO, Kind.ALL)[turn % 2]
         tap.inject(*(_forged(stage, kind) for _ in range(1000)), rate=3000)
         stage.world.change(1)
@@ -75,7 +75,7 @@ def lost(stage: Stage) -> None:
     stage.began()
     tap.loss = 0.7
     stage.world.change(4)
-    stage.calm(1.5, 5)
+    stage.calm(1, 5)
     tap.loss = 1.0
     stage.world.change(2)
     stage.calm(3.5, 8)

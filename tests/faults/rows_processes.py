@@ -47,7 +47,8 @@ def cache_killed(stage: Stage) -> None:
             pod.cache.kill()
         killed = time.monotonic()
         until(lambda: look(stage.ours.port, steady, 0.2), wanted="an answer")
-        stage.nobody.append((killed - 0.1, time.monotonic()))
+        # What it had not read yet, or not answered, is lost with it.
+        stage.nobody.append((killed - 1.0, time.monotonic()))
         stage.note(f"the forwarder answered {time.monotonic() - killed:.1f} s later")
         stage.calm(3, 5)
     stage.over()
@@ -84,7 +85,7 @@ def rolled(stage: Stage) -> None:
             balancer = stack.enter_context(Balancer(first.port, second.port))
             stage.load(balancer.port, first.name)
             rolls.append((balancer, [first, second]))
-        stage.calm(1, 3)
+        stage.calm(0.5, 3)
         stage.began()
         for _ in range(1 if stage.short else 2):
             _replace(stage, rolls)

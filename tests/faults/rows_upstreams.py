@@ -21,11 +21,11 @@ def both_dead(stage: Stage) -> None:
     for each in stage.weather:
         each.dead = True
     stage.world.change(2)
-    stage.calm(3, 10)
+    stage.calm(2.5, 10)
     for each in stage.weather:
         each.dead = False
     stage.over()
-    stage.calm(2.5, 4)
+    stage.calm(2, 4)
 
 
 def flapping(stage: Stage) -> None:
@@ -46,7 +46,7 @@ def lossy(loss: float, stage: Stage) -> None:
     stage.began()
     for each in stage.weather:
         each.loss = loss
-    stage.calm(4, 6)
+    stage.calm(3, 6)
     for each in stage.weather:
         each.loss = 0.0
     stage.over()
@@ -58,8 +58,8 @@ def delayed(stage: Stage) -> None:
     stage.began()
     for each in stage.weather:
         each.delay_s = 2.0
-    stage.calm(3, 6)
+    stage.calm(2.5, 6)
     for each in stage.weather:
         each.delay_s = 0.0
     stage.over()
-    stage.calm(2.5, 4)
+    stage.calm(2.2, 4)

@@ -11,8 +11,9 @@ from pathlib import Path
 from tests.faults.asking import look
 from tests.faults.gate import Gate
 from tests.faults.judge import Outcome, judge
-from tests.faults.load import Asked, Plan
+from tests.faults.load import Plan, Result
 from tests.faults.loading import Loading
+from tests.faults.machine import Share
 from tests.faults.peers import CoreDns, Dnsmasq
 from tests.faults.pods import Ours, Pod
 from tests.faults.weather import Weather
@@ -25,6 +26,9 @@ from tests.realapi.waiting import until
 RATE = 2_200
 """Questions a second for each pod: the least is 2,000."""
 
+CROWDED = 0.15
+"""Share of the machine: when others take more, questions are lost for want of time to answer."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -33,7 +37,8 @@ class Row:
 
     play: does the damage. peers: the others can be put into the same situation. carries: known
     names of the cluster are answered within one client retry. outside_fails, stale: what may
-    happen. load: it is put on the pods themselves. ours: how our pod is started; given: how all
+    happen. load: it is put on the pods themselves. apart: one system after the other, where what
+    stands before them could not carry the load of all. ours: how our pod is started; given: how all
     are, by what is made for this row and goes with it.
     """
 
@@ -45,6 +50,7 @@ class Row:
     outside_fails: bool = False
     stale: bool = False
     load: bool = True
+    apart: bool = False
     ours: Mapping[str, object] = field(default_factory=dict)
     given: Callable[[Stage], contextlib.AbstractContextManager[Mapping[str, object]]] | None = None
 
@@ -81,11 +87,17 @@ class Stage:
         self.faults: list[str] = []
         self.nobody: list[tuple[float, float]] = []
         self.unhealed: set[str] = set()
+        self.others = 0.0  # share of the machine that others took
         self._loads: dict[str, Loading] = {}
-        self._floods: list[Loading] = []
         self._programs: list[Program] = []
-        self._ends: dict[str, tuple[list[Asked], int]] = {}
+        self._ends: dict[str, Result] = {}
         self._given: dict[type[Pod], Mapping[str, object]] = {}
+
+    def of_its_own(self, kind: type[Pod]) -> Stage:
+        """Return another stage of this scene, for one system alone."""
+        folder = self.folder / f"alone-{kind.__name__}"
+        scenery = self.plane, self.gate, self.world, self.upstreams, self.weather
+        return Stage(*scenery, folder, short=self.short)
 
     @property
     def ours(self) -> Ours:
@@ -135,25 +147,25 @@ class Stage:
 
     def another(self, pod: Pod) -> Pod:
         """Start one more pod like this one, and wait until it is ready."""
-        return self.pod(type(pod), f"pod-{len(self.extra)}", **self._given[type(pod)]).ready()
+        name = f"pod-{len(self.extra)}"
+        more = dict(self._given[type(pod)])
+        if more.get("snapshot"):  # it lies in the pod's own folder
+            more["snapshot"] = self.folder / f"snapshot-of-{name}"
+        return self.pod(type(pod), name, **more).ready()
 
-    def flood(self, domain: str, rate: float) -> None:
-        """Ask every pod for names that were never asked before; what comes of it is not judged."""
-        for pod in self.pods:
-            number = len(self._floods)
-            plan = Plan(pod.port, rate, [], domain, every=1, source="127.0.7.7", seed=100 + number)
-            self._floods.append(Loading(plan, self.folder / f"flood-{number}"))
-
-    def dnsperf(self, port: int, source: str, seconds: float, *, in_flight: int) -> Program:
-        """Ask for new names as fast as the answers come."""
-        questions = self.folder / f"questions-{port}"
+    def dnsperf(
+        self, port: int, source: str, seconds: float, domain: str, *, in_flight: int
+    ) -> Program:
+        """Ask for new names below a domain as fast as the answers come; nobody judges them."""
+        number = len(self._programs)
+        questions = self.folder / f"questions-{number}"
         with questions.open("w") as out:
-            out.writelines(f"n{number}.flood.example.com A\n" for number in range(200_000))
+            out.writelines(f"n{each}.{domain} A\n" for each in range(200_000))
         argv: list[str | Path] = [
             *("dnsperf", "-s", "127.0.0.1", "-p", str(port), "-a", source, "-d", questions),
             *("-l", str(seconds), "-q", str(in_flight), "-c", "4", "-t", "2"),
         ]
-        started = Program(argv, log=self.folder / f"dnsperf-{port}.log")
+        started = Program(argv, log=self.folder / f"dnsperf-{number}.log")
         self._programs.append(started)
         return started
 
@@ -202,8 +214,6 @@ class Stage:
 
     def _tidy(self) -> None:
         self.end_loads()
-        for flood in self._floods:
-            flood.stop()
         for each in self._programs:
             each.kill()
         for pod in self.extra:
@@ -215,7 +225,7 @@ class Stage:
     def outcomes(self) -> dict[str, Outcome]:
         """Judge all loads, by name."""
         found = {}
-        for name, (asked, skipped) in self._ends.items():
+        for name, (asked, skipped, stalls) in self._ends.items():
             began = self._began or (asked[0].sent if asked else 0.0)
             over = self._over or began
             found[name] = judge(
@@ -226,6 +236,7 @@ class Stage:
                 began=began,
                 over=over,
                 skipped=skipped,
+                stalls=stalls,
                 nobody=self.nobody if name == Ours.name else (),
             )
             found[name].healed = name not in self.unhealed  # fmt: skip
@@ -257,8 +268,26 @@ def play(row: Row, stage: Stage) -> dict[str, Outcome]:
     kinds: list[type[Pod]] = [Ours]
     if not stage.short:
         kinds += row.peers
+    if not row.apart:
+        return _play_at_once(row, stage, kinds)
+    outcomes = {}
+    for kind in kinds:
+        alone = stage.of_its_own(kind)
+        outcomes |= _play_at_once(row, alone, [kind])
+        stage.notes += alone.notes
+        stage.faults += alone.faults
+        stage.extra += alone.extra
+        stage.others = max(stage.others, alone.others)
+    return outcomes
+
+
+def _play_at_once(row: Row, stage: Stage, kinds: Sequence[type[Pod]]) -> dict[str, Outcome]:
     with stage.set_up(row, kinds):
+        share = Share()
         stage.calm(0.7, 2.0)
         row.play(stage)
         stage.calm(0.5, 2.0)
+        stage.others = share.of_others()
+    if stage.others > CROWDED:
+        stage.note(f"others took {stage.others:.0%} of the machine")
     return stage.outcomes()

@@ -26,5 +26,9 @@ def details(made: Outcome, notes: Iterable[str]) -> Iterable[str]:
     """Yield what stands below a line for whoever looks closer."""
     if made.reasons:
         yield f"       {dict(made.reasons)}"
+    if made.skipped:
+        yield f"       {made.skipped} were not asked: the generator was too late for them"
+    if made.excused:
+        yield f"       {made.excused} are excused: nobody was there, or the machine stood still"
     for each in (*made.examples[:4], *notes):
         yield f"       {each}"

@@ -14,6 +14,7 @@ from tests.faults.stage import Row, Stage, play
 from tests.faults.table import HEAD, details, line
 
 
+@pytest.mark.alone
 @pytest.mark.realapi
 @pytest.mark.parametrize("row", ROWS, ids=attrgetter("number"))
 def test_row(row: Row, stage_of: Callable[[str], Stage]) -> None:
@@ -25,4 +26,5 @@ def test_row(row: Row, stage_of: Callable[[str], Stage]) -> None:
     print(line(row.number, row.story, Ours.name, ours))
     print(*details(ours, stage.notes), sep="\n")
     assert not list(broken(row, stage, outcomes))
-    assert ours.rate > 2_000
+    # What a starved generator was too late for says nothing of ours.
+    assert ours.rate * (ours.asked + ours.skipped) / ours.asked > 2_000

@@ -67,3 +67,25 @@ def test_what_nobody_could_be_asked_in_either_try_is_no_fault_of_the_answers(
     asked = Asked(0, 5.0, 9.0, -1, frozenset(), -1, 2)
     made = judge([asked], [WEB], truth, FRESH, began=5.0, over=5.0, nobody=[outage])
     assert (made.failed, made.failed_known) == (1, known)
+
+
+@pytest.mark.parametrize(("stall", "known"), [((8.9, 9.3), 0), ((4.0, 5.1), 0), ((9.1, 9.4), 1)])
+def test_what_was_asked_of_a_machine_that_stood_still_is_no_fault_of_the_answers(
+    stall: tuple[float, float], known: int
+) -> None:
+    truth = Truth()
+    truth.is_always([WEB], OLD)
+    truth.known = {WEB}
+    asked = Asked(0, 5.0, 9.0, -1, frozenset(), -1, 2)
+    late = Asked(0, 5.0, 8.5, 0, OLD[1], 5, 2)
+    made = judge([asked, late], [WEB], truth, FRESH, began=5.0, over=5.0, stalls=[stall])
+    assert (made.failed, made.failed_known, made.too_late_known) == (1, known, known)
+    assert made.excused == 2 - 2 * known
+
+
+def test_a_wrong_answer_has_no_excuse() -> None:
+    truth = Truth()
+    truth.is_always([WEB], OLD)
+    asked = Asked(0, 5.0, 8.5, 0, NEVER[1], 5, 2)
+    made = judge([asked], [WEB], truth, FRESH, began=5.0, over=5.0, stalls=[(4.0, 9.0)])
+    assert made.wrong == 1

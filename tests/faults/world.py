@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.faults.truth import MISSING, Truth, addresses
-from tests.realapi.api import Api, Object
+from tests.faults.store import Store
+from tests.faults.truth import MISSING, Answer, Truth, addresses
+from tests.realapi.api import Object
 from tests.realapi.controlplane import ControlPlane
 from tests.realapi.objects import endpoint, external_name, headless, namespace, service, slice_
 
@@ -20,6 +19,7 @@ ZONE = "cluster.local"
 OUTSIDE = "example.com"
 FRESH = f"fresh.{OUTSIDE}"
 OUTSIDE_ADDRESS = "192.0.2.1"
+_AT_ONCE = 10  # changes in a transaction
 STEADY, SETS, FLIPS, MISSES, OUTSIDERS = 120, 20, 10, 20, 20
 
 _numbers = itertools.count(1)
@@ -90,60 +90,82 @@ class World:
         for _ in range((count + 1) // 2):
             self.flip(next(_moves) % FLIPS)
 
-    def move(self, number: int, api: Api | None = None) -> None:
+    def move(self, number: int) -> None:
         """Give a set another address."""
         address = self._address()
         thing = self._slice(number, address)
         self._write(
             self.name(f"set-{number}"),
             addresses(address),
-            lambda: (api or self._plane.api).patch(thing),
-            lambda: self._plane.store(f"endpointslices/{self.ns}/set-{number}", _stored(thing)),
+            lambda: self._plane.api.patch(thing),
+            lambda: self._plane.store(self._set_key(number), _stored(thing)),
         )
 
     def flip(self, number: int) -> None:
         """Let a service come, or go if it is there."""
-        label = f"flip-{number}"
-        key = f"services/specs/{self.ns}/{label}"
-        # Past the server the cluster IP is not claimed, so it is one that nobody else gets.
-        address = f"10.0.15.{next(self._addresses) % 250 + 1}"
-        thing = service(label, self.ns, clusterIP=address)
+        label, thing = self._flipped(number)
+        key = self._service_key(label)
         api = self._plane.api
-        if number in self._there:
-            self._there.discard(number)
+        if thing is None:
+            gone = service(label, self.ns)
             self._write(
-                self.name(label), MISSING, lambda: api.delete(thing),
+                self.name(label), MISSING, lambda: api.delete(gone),
                 lambda: self._plane.forget(key),
             )  # fmt: skip
         else:
-            self._there.add(number)
             self._write(
-                self.name(label), addresses(address), lambda: api.create(thing),
-                lambda: self._plane.store(key, _stored(thing)),
+                self.name(label), addresses(thing["spec"]["clusterIP"]),
+                lambda: api.create(thing), lambda: self._plane.store(key, _stored(thing)),
             )  # fmt: skip
 
-    def churn(self, count: int, within_s: float, writers: int = 4) -> float:
-        """Move sets so many times, evenly within some seconds; return how long it took."""
+    def churn(self, count: int, within_s: float) -> float:
+        """
+        Change so many things, evenly within some seconds; return how long it took.
+
+        Ten at once: nine sets get another address, and one service comes or goes.
+        """
         began = time.monotonic()
-        config = json.loads(self._plane.kubeconfig().read_text())
-        token = config["users"][0]["user"]["token"]
-
-        def write(first: int) -> None:
-            api = Api(self._plane.port, self._plane.authority, token)
-            try:
-                for turn in range(first, count, writers):
-                    pause = began + turn / count * within_s - time.monotonic()
-                    if pause > 0:
-                        time.sleep(pause)
-                    # Each writer has sets of its own, so that changes of one are in order.
-                    mine = SETS // writers
-                    self.move(first * mine + turn // writers % mine, api)
-            finally:
-                api.close()
-
-        with ThreadPoolExecutor(writers) as threads:
-            list(threads.map(write, range(writers)))
+        with Store(self._plane) as store:
+            for done in range(0, count, _AT_ONCE):
+                pause = began + done / count * within_s - time.monotonic()
+                if pause > 0:
+                    time.sleep(pause)
+                self._change_at_once(store, done // _AT_ONCE)
         return time.monotonic() - began
+
+    def _change_at_once(self, store: Store, turn: int) -> None:
+        things: dict[str, Object | None] = {}
+        answers: dict[str, Answer] = {}
+        for step in range(_AT_ONCE - 1):
+            number = (turn * (_AT_ONCE - 1) + step) % SETS
+            address = self._address()
+            things[self._set_key(number)] = _stored(self._slice(number, address))
+            answers[self.name(f"set-{number}")] = addresses(address)
+        label, thing = self._flipped(turn % FLIPS)
+        things[self._service_key(label)] = thing and _stored(thing)
+        answers[self.name(label)] = addresses(thing["spec"]["clusterIP"]) if thing else MISSING
+        began = time.monotonic()
+        store.write(things)
+        ended = time.monotonic()
+        for name, answer in answers.items():
+            self.truth.becomes(name, answer, began, ended)
+
+    def _flipped(self, number: int) -> tuple[str, Object | None]:
+        """Return a service that comes now, or None if it goes, and its name."""
+        label = f"flip-{number}"
+        if number in self._there:
+            self._there.discard(number)
+            return label, None
+        self._there.add(number)
+        # Past the server the cluster IP is not claimed, so it is one that nobody else gets.
+        address = f"10.0.15.{next(self._addresses) % 250 + 1}"
+        return label, service(label, self.ns, clusterIP=address)
+
+    def _set_key(self, number: int) -> str:
+        return f"endpointslices/{self.ns}/set-{number}"
+
+    def _service_key(self, label: str) -> str:
+        return f"services/specs/{self.ns}/{label}"
 
     def _write(
         self, name: str, answer: Any, ask: Callable[[], object], store: Callable[[], object]
@@ -165,9 +187,10 @@ class World:
 
 def _stored(thing: Object) -> Object:
     """Return an object as the API server would store it: with a UID, else none can be changed."""
+    named = f"{thing['metadata']['namespace']}/{thing['metadata']['name']}"
     metadata = {
         **thing["metadata"],
-        "uid": str(uuid.uuid4()),
+        "uid": str(uuid.uuid5(uuid.NAMESPACE_DNS, named)),
         "creationTimestamp": "2026-01-01T00:00:00Z",
     }
     return {**thing, "metadata": metadata}
