@@ -1,24 +1,39 @@
 # make run    serve the demo cluster on loopback      make check  static checks and socket-free tests
-# make test   all tests but those of test-cluster     make bench  figures, side by side with peers (ARGS=--quick)
-# make test-cluster   the pod on a real one-node Kubernetes      make fuzz   an hour of it
-# make faults   what dies around the pod, side by side with peers (ARGS=--short: ours alone)
+# make test   all tests but those of test-cluster     make test-cluster  the pod on a real one-node Kubernetes
+# make bench  figures, side by side with peers        make bench-quick   the same in two minutes, rougher
+# make faults what dies around the pod, beside peers (ARGS=--short: ours alone)
+# make soak   twenty minutes of everything at once    make fuzz          an hour of it
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LINT := --line-length 100 --target-version py311
 
+PYTEST := $(BIN)/python -m pytest --durations=15
+ELSEWHERE := $(addprefix --ignore=tests/,core cluster)
+# Of the tests that mostly wait more may run at once than there are processors.
+WORKERS ?= 4
+
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: run test test-cluster check bench faults fuzz clean tools
+.PHONY: run test test-together test-alone test-cluster check bench bench-quick faults soak fuzz clean tools
+# What measures must not run beside anything, whatever -j says.
+.NOTPARALLEL:
 
 run: $(VENV)/installed
 	@manifests/demo/run.sh $(BIN)
 
-test: tools check
-	$(BIN)/python -m pytest tests --ignore=tests/core --ignore=tests/cluster --ignore=tests/faults
+test: check test-together test-alone
+
+# Hundreds of processes are started, which would compile what they import each time.
+test-together: $(VENV)/tested tools
+	$(BIN)/python -m compileall -q kubedns dnsmasq_py sidecar
+	$(PYTEST) tests $(ELSEWHERE) -m 'not alone' -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+
+test-alone: $(VENV)/tested tools
+	$(PYTEST) tests $(ELSEWHERE) -m alone
 
 test-cluster: $(VENV)/tested tools
-	$(BIN)/python -m pytest tests/cluster -s
+	$(PYTEST) tests/cluster -s
 
 check: $(VENV)/tested
 	$(BIN)/ruff format $(LINT) --check --diff .
@@ -26,7 +41,7 @@ check: $(VENV)/tested
 		--config 'lint.pep8-naming.extend-ignore-names=["*Service","*Received","*Connection*","*Producing","*Made","*Lost","*Protocol","*Exceeded","doRead","setTcp*","getHandle","callLater","getChildWithDefault","putChild","isLeaf","gotLength","handleContentChunk","setResponseCode","setHeader","notifyFinish","registerProducer","unregisterProducer","*Later","callFromThread","checkPersistence"]' .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -q tests/core
+	$(PYTEST) -q tests/core -n logical --dist worksteal
 
 tools:
 	@tests/setup-tools.sh
@@ -34,8 +49,14 @@ tools:
 bench: $(VENV)/tested tools
 	$(BIN)/python -m tests.bench $(ARGS)
 
+bench-quick: $(VENV)/tested tools
+	$(BIN)/python -m tests.bench --quick $(ARGS)
+
 faults: $(VENV)/tested tools
 	$(BIN)/python -m tests.faults $(ARGS)
+
+soak: $(VENV)/tested tools
+	$(BIN)/python -m tests.soak $(ARGS)
 
 fuzz: $(VENV)/tested
 	$(BIN)/python -m tests.fuzz all --seconds 3600 --seed 0

@@ -6,7 +6,8 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.pod.running import NOBODY, ROOT, Running, free_port
+from tests.pod.running import NOBODY, ROOT, Running
+from tests.realapi.ports import free_port
 from tests.realapi.program import Program
 
 _ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -25,17 +25,32 @@ class StartAsker(Protocol):
 
 
 TABLE = pytest.StashKey[Table]()
+LINES = pytest.StashKey[list[str]]()
+_SENT = "resolvers of clients"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[TABLE] = Table()
+    config.stash[TABLE], config.stash[LINES] = Table(), []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep the table for the output; with several workers it was one of them that filled it."""
+    config = session.config
+    if table := config.stash[TABLE].rows and [*config.stash[TABLE].lines()]:
+        config.stash[LINES] = table
+        if hasattr(config, "workeroutput"):
+            config.workeroutput[_SENT] = table
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[LINES] += getattr(node, "workeroutput", {}).get(_SENT, [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    table = terminalreporter.config.stash.get(TABLE, Table())
-    if table.rows:
+    if table := terminalreporter.config.stash.get(LINES, []):
         terminalreporter.section("resolvers of clients through the pod")
-        for line in table.lines():
+        for line in table:
             terminalreporter.write_line(line)
 
 

@@ -5,6 +5,7 @@ Fixed seeds: bits flipped, octets replaced, packets cut, spliced, repeated. The 
 the process itself are in tests/forwarder.
 """
 
+import contextlib
 import random
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from tests.mutation import MUTATIONS
 CLIENTS = 100_000
 READS = 100_000
 WHOLE_WAY = 20_000
+SLOW_S = 0.1
 NAME = "www.example.com."
 QUERIES = [
     query(f"{NAME} A", edns=False, flags="RD").to_wire(),
@@ -152,7 +154,7 @@ def test_100_000_mutated_replies_are_read_or_refused() -> None:
     """
     head = 12 + len(FOLDED) + 4
     kept = 0
-    slowest = 0.0
+    slow: list[tuple[bytes, int]] = []
     for qtype, good in REPLIES.items():
         asked = questions.read(b"id\1\0\0\1" + bytes(6) + FOLDED + bytes((0, qtype, 0, 1)))
         for whole, packet in mutated(qtype, READS // len(REPLIES), good):
@@ -165,13 +167,14 @@ def test_100_000_mutated_replies_are_read_or_refused() -> None:
                 + whole[12:head]
                 + packet[head:]
             )
-            began = time.process_time()
+            began = time.perf_counter()
             try:
                 accepted = scrub.read(packet, FOLDED, qtype)
             except WireError:
                 continue
             finally:
-                slowest = max(slowest, time.process_time() - began)
+                if time.perf_counter() - began > SLOW_S:
+                    slow.append((packet, qtype))
             if accepted.octets is None:
                 continue
             kept += 1
@@ -192,7 +195,21 @@ def test_100_000_mutated_replies_are_read_or_refused() -> None:
             least += [int.from_bytes(r.rdatas[0][-4:]) for r in said.authority]
             assert accepted.ttl == min(ttl if ttl < 1 << 31 else 0 for ttl in least)
     assert kept > READS // 20
-    assert slowest < 0.5, "a reply that costs some hundred times what others do"
+    for packet, qtype in slow:
+        assert _cpu_s(packet, qtype) < SLOW_S, "a reply that costs some hundred times others"
+
+
+def _cpu_s(packet: bytes, qtype: int) -> float:
+    """
+    Return the processor time of one reading.
+
+    Once more, and only for what took long: while it was read the machine may have done other
+    things, and this clock is a system call, which costs more than the reading.
+    """
+    began = time.process_time()
+    with contextlib.suppress(WireError):
+        scrub.read(packet, FOLDED, qtype)
+    return time.process_time() - began
 
 
 def test_20_000_mutated_replies_all_the_way() -> None:

@@ -86,6 +86,7 @@ class Load:
         return number("completed"), number("lost"), re.findall(r"Response codes: +(.*)", said)[0]
 
 
+@pytest.mark.alone
 def test_nothing_is_lost_under_five_thousand_queries_a_second(
     start: Start, server: StartServer, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Iterator
 
@@ -17,11 +18,14 @@ from tests.realapi.waiting import becomes, until
 pytestmark = pytest.mark.usefixtures("ours_only")
 
 WEB = "web.shop.svc.cluster.local."
+# The port is the one that the feed must come from, so each run has addresses of its own.
+_NET = f"127.{random.randrange(64, 128)}.{random.randrange(256)}"
+KUBEDNS, STRANGER = f"{_NET}.1", f"{_NET}.2"
 
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    with Cluster(address="127.64.6.1") as server:
+    with Cluster(address=KUBEDNS) as server:
         yield server
 
 
@@ -52,7 +56,7 @@ def test_the_next_answer_after_a_change_is_the_new_one_even_if_receivers_had_the
     assert status["feed"]["purged"] >= 49
     assert forwarder.metric("kubedns_forwarder_feed_alive") == 1
     assert forwarder.metric("kubedns_forwarder_feed_messages_total") >= 51
-    forwarder.logs("change feed from 127.64.6.1#10053 at serial 1")
+    forwarder.logs(f"change feed from {KUBEDNS}#10053 at serial 1")
 
 
 def test_missing_names_are_answered_from_the_cache_until_they_come(
@@ -85,7 +89,7 @@ def test_when_the_feed_ends_missing_names_are_asked_for_again(
     forwarder.look("known.shop.svc.cluster.local.")
     for _ in range(4):
         forwarder.look(WEB)
-    forwarder.logs("change feed from 127.64.6.1#10053 ends")
+    forwarder.logs(f"change feed from {KUBEDNS}#10053 ends")
     becomes(lambda: forwarder.status()["feed"]["alive"], False)
     before = cluster.count(WEB)
     for _ in range(3):
@@ -101,7 +105,7 @@ def test_nobody_else_on_the_machine_can_purge_anything(start: Start, cluster: Cl
     cluster.addresses[WEB] = "10.0.0.1"
     forwarder.look(WEB)
     octets = cluster.notice(Kind.CHANGE, 1, 2, WEB)  # with the right key
-    for source in (("127.64.6.1", 0), ("127.64.6.2", 10053)):
+    for source in ((KUBEDNS, 0), (STRANGER, 10053)):
         refusal = from_elsewhere(forwarder, octets, source)
         assert (refusal[:2], refusal[2] & 0x80, refusal[3] & 15) == (octets[:2], 0x80, NOTIMP)
     forwarder.look(WEB)
@@ -144,7 +148,7 @@ def test_a_flood_of_forged_messages_purges_nothing_and_queries_are_answered(
         cluster.notice(Kind.CHANGE, 1, 2) + b"\1a\0" * 10_000,
     ]
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.64.6.2", 10053))
+        sock.bind((STRANGER, 10053))
         for number in range(4000):
             sock.sendto(forged[number % 4], (forwarder.address, forwarder.port))
             if number % 400 == 0:

@@ -191,7 +191,9 @@ def test_an_interface_whose_address_comes_later(start: Start) -> None:
         becomes(lambda: short(name, "127.0.0.1", port, "nas.example"), [SEVEN])
         becomes(lambda: short(name, NEAR, port, "nas.example"), [SEVEN])
         ip(name, "address", "add", f"{added}/24", "dev", name)
-        becomes(lambda: short(name, added, port, "nas.example", "+tcp"), [SEVEN])
+        # The interfaces are looked at every 30 s.
+        tcp = "nas.example", "+tcp"
+        becomes(lambda: short(name, added, port, *tcp), [SEVEN], within_s=90)
         assert short(name, added, port, "nas.example") == [SEVEN]
         forwarder.logs(f"ignoring nameserver {added}#{port} - local interface")
         ip(name, "address", "del", f"{added}/24", "dev", name)

@@ -14,7 +14,8 @@ from kubedns.wire import notify
 from tests.builders import namespace, service
 from tests.forwarder.peers import Peer, named, original, unbound
 from tests.listening import Listener
-from tests.pod.running import Running, free_port, until
+from tests.pod.running import Running, until
+from tests.realapi.ports import free_port
 
 N = "shop.svc.cluster.local"
 ZONE = "@ 60 SOA ns.example.com. root.example.com. 1 60 60 60 60\n@ 60 NS ns\nns 60 A 192.0.2.1\n"

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from tests.builders import headless, namespace, service, slice_
-from tests.pod.running import Running, control_octets, free_port, run, until
+from tests.pod.running import Running, control_octets, run, until
+from tests.realapi.ports import free_port
 
 N = "shop.svc.cluster.local"
 
@@ -136,7 +137,7 @@ def test_a_path_that_is_not_there_yet_heals(tmp_path: Path) -> None:
         assert not running.ended()
         objects.mkdir()
         _write(objects / "a.yaml", service("web", ip="10.0.0.7"))
-        until(lambda: running.page("/readiness")[0] == 200, "not healed", 5.0)
+        until(lambda: running.page("/readiness")[0] == 200, "not healed")
         assert running.ask(f"web.{N}").answer[0][0].to_text() == "10.0.0.7"
 
 
@@ -153,14 +154,14 @@ def test_object_files_are_edited_while_it_runs(tmp_path: Path) -> None:
         running.ready()
         assert answers("10.0.0.7")
         _write(path, namespace("shop"), service("web", ip="10.0.0.8"))
-        until(lambda: answers("10.0.0.8"), "not changed", 5.0)
+        until(lambda: answers("10.0.0.8"), "not changed")
         _write(path, namespace("shop"), headless("web"), slice_("web"))
-        until(lambda: answers("10.1.0.1"), "not headless", 5.0)
+        until(lambda: answers("10.1.0.1"), "not headless")
         path.write_text("kind: [\x1b[31m")
-        until(lambda: "a.yaml" in running.text(), "the broken file is not named", 5.0)
+        until(lambda: "a.yaml" in running.text(), "the broken file is not named")
         assert answers("10.1.0.1")
         _write(path, namespace("shop"))
-        until(lambda: running.ask(f"web.{N}").rcode() == 3, "not gone", 5.0)
+        until(lambda: running.ask(f"web.{N}").rcode() == 3, "not gone")
         assert control_octets(running.text()) == []
 
 
@@ -175,14 +176,14 @@ def test_an_odd_file_does_not_end_the_watching(tmp_path: Path, odd: str) -> None
     path.parent.mkdir()
     path.write_text(odd)
     with Running(tmp_path / "log", objects=path.parent) as running:
-        until(lambda: "a.yaml" in running.text() or running.ended(), "the file is not named", 5.0)
+        until(lambda: "a.yaml" in running.text() or running.ended(), "the file is not named")
         assert not running.ended(), running.text()
         _write(path, service("web", ip="10.0.0.7"))
-        until(lambda: running.short(f"web.{N}") == ["10.0.0.7"], "not healed", 5.0)
+        until(lambda: running.short(f"web.{N}") == ["10.0.0.7"], "not healed")
         path.write_text(odd)
         time.sleep(1.2)
         _write(path, service("web", ip="10.0.0.8"))
-        until(lambda: running.short(f"web.{N}") == ["10.0.0.8"], "not watched any more", 5.0)
+        until(lambda: running.short(f"web.{N}") == ["10.0.0.8"], "not watched any more")
 
 
 def test_an_api_server_that_is_away_is_waited_for(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pod.running import Running, control_octets, free_port, until
+from tests.pod.running import Running, control_octets, until
+from tests.realapi.ports import free_port
 
 N = "shop.svc.cluster.local"
 

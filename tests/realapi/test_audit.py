@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.realapi.api import Api
+from tests.realapi.api import Api, Object
 from tests.realapi.censor import Censor
 from tests.realapi.conftest import StartKubeDns
 from tests.realapi.controlplane import KUBE_DNS_USER, ControlPlane
@@ -127,17 +127,35 @@ def test_without_audits_a_lost_event_stays_lost(
 
 
 class Crowd:
-    """Services that are written into the store, which is five times as fast as the API."""
+    """Services that are written into the store, which is many times as fast as the API."""
 
     def __init__(self, control_plane: ControlPlane) -> None:
         self._control_plane = control_plane
 
+    def fill(self) -> None:
+        self._control_plane.store_all(
+            {
+                _key(f"ext-{number}"): _pointing(f"ext-{number}", f"target-{number}.example.com")
+                for number in range(MANY)
+            }
+        )
+
     def put(self, name: str, target: str) -> None:
-        key = f"services/specs/{CROWD}/{name}"
-        self._control_plane.store(key, external_name(name, CROWD, target))
+        self._control_plane.store(_key(name), _pointing(name, target))
 
     def drop(self, name: str) -> None:
-        self._control_plane.forget(f"services/specs/{CROWD}/{name}")
+        self._control_plane.forget(_key(name))
+
+    def empty(self) -> None:
+        self._control_plane.forget_all(_key(""))
+
+
+def _key(name: str) -> str:
+    return f"services/specs/{CROWD}/{name}"
+
+
+def _pointing(name: str, target: str) -> Object:
+    return external_name(name, CROWD, target)
 
 
 @pytest.fixture
@@ -145,13 +163,9 @@ def crowd(api: Api, control_plane: ControlPlane) -> Iterator[Crowd]:
     """A namespace with a great many services."""
     api.create(namespace(CROWD))
     crowd = Crowd(control_plane)
-    for number in range(MANY):
-        crowd.put(f"ext-{number}", f"target-{number}.example.com")
+    crowd.fill()
     yield crowd
-    for number in range(MANY):
-        crowd.drop(f"ext-{number}")
-    for name in ("a-new", "z-new"):
-        crowd.drop(name)
+    crowd.empty()
     api.delete(namespace(CROWD))
 
 
@@ -234,12 +248,11 @@ def test_a_list_that_expires_between_its_pages_is_read_again(
     control_plane: ControlPlane,
     censor: Censor,
     start_kube_dns: StartKubeDns,
-    api: Api,
     ns: str,
 ) -> None:
     """The store was compacted: 410 for the next page, unless the API server still has it."""
-    for number in range(150):
-        api.create(external_name(f"ext-{number}", ns, "target.example.com"))
+    many = [external_name(f"ext-{number}", ns, "target.example.com") for number in range(150)]
+    control_plane.store_all({f"services/specs/{ns}/{one['metadata']['name']}": one for one in many})
     kube_dns = start_kube_dns(f"--kube-master-url={censor.url}", OFTEN).ready()
     compactions = []
 

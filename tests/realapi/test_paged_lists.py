@@ -21,9 +21,13 @@ def crowd(control_plane: ControlPlane) -> None:
     """More services, and more slices of one service, than a page of 500."""
     api = control_plane.api
     api.create(namespace(NS), headless("wide", NS))
+    things = {}
     for i in range(MANY):
-        api.create(external_name(f"ext-{i}", NS, f"target-{i}.example.com"))
-        api.create(slice_(f"wide-{i}", NS, "wide", [endpoint(_address(i))]))
+        alias = external_name(f"ext-{i}", NS, f"target-{i}.example.com")
+        things[f"services/specs/{NS}/ext-{i}"] = alias
+        part = slice_(f"wide-{i}", NS, "wide", [endpoint(_address(i))])
+        things[f"endpointslices/{NS}/wide-{i}"] = part
+    control_plane.store_all(things)
 
 
 def _address(i: int) -> str:

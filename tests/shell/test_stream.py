@@ -190,7 +190,11 @@ def test_a_table_of_ready_replies_is_asked_first() -> None:
     assert asked == [(b"\0\2", ("127.0.0.1", 40000))]
 
 
-@pytest.mark.parametrize("octets", [b"", b"\0" * 11, ASKED[:2] + b"\x80\0" + ASKED[4:]])
+@pytest.mark.parametrize(
+    "octets",
+    [b"", b"\0" * 11, ASKED[:2] + b"\x80\0" + ASKED[4:]],
+    ids=["nothing", "too short", "a reply"],
+)
 def test_what_is_no_query_ends_the_connection(octets: bytes) -> None:
     """A response, or less than a header; what was asked before is answered, what follows is not."""
     stream, transport = _server().connect()
