@@ -10,6 +10,8 @@ The messages: kubedns.wire.notify; what a change drops: purge.py.
   it from nobody. The first message with the offered key begins the session.
 - A serial that does not follow on what we know, or another instance: we missed something. Then
   nothing that we have of the cluster is trusted any more; it may be served stale.
+- Serials of an instance only grow: a message that ends before what we know came late or is
+  repeated by somebody. It gets its receipt and does nothing, else each would cost the whole cache.
 - No message for 3 s: the feed is over. Positive answers keep their TTL, negative ones are dropped
   and not kept any more, as if there had never been one. If it comes back with the serial that we
   know, nothing was missed.
@@ -108,7 +110,10 @@ class Feed:
         if not self._knows(notice):
             self.refused["without the key"] += 1
             return self._receipt(notice, Kind.AGAIN)
-        self._take(notice, now)
+        if notice.instance == self.instance and notice.after < self.serial:
+            self.refused["said before"] += 1
+        else:
+            self._take(notice, now)
         return self._receipt(notice, Kind.TAKEN)
 
     def timed_out(self, now: float, *, extras: bool = True) -> None:
