@@ -9,7 +9,7 @@ from tests.realapi.mounted import mount
 
 _BROKEN = [
     {"stubDomains": "{", "upstreamNameservers": "[", "extensions": "{{"},
-    {"stubDomains": '{"cluster.local": ["x"]}', "upstreamNameservers": '["no address"]'},
+    {"stubDomains": '{"cluster.local": "x"}', "upstreamNameservers": '["no address"]'},
     {"upstreamNameservers": "\0\1\2", "stubDomains": "[]"},
     {"stubDomains": "null", "federations": "42", "extensions": "- 1"},
 ]

@@ -23,7 +23,7 @@ class Store:
     """
 
     def __init__(self, plane: ControlPlane) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", plane._etcd_port, timeout=30)
+        self._connection = http.client.HTTPConnection("127.0.0.1", plane.etcd_port, timeout=30)
 
     def __enter__(self) -> Self:
         return self

@@ -67,7 +67,7 @@ class ControlPlane:
         self.authority = folder / "apiserver.crt"
         self._audit = audit
         self._service_ranges = service_ranges
-        self._etcd_port = free_port()
+        self.etcd_port = free_port()
         self._tokens = {KUBE_DNS_USER: secrets.token_hex(16), "admin": secrets.token_hex(16)}
         self._programs: dict[str, Program] = {}
         self._ends = contextlib.ExitStack()
@@ -133,7 +133,7 @@ class ControlPlane:
             "apiserver",
             [
                 "kube-apiserver",
-                f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
+                f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
                 "--bind-address=127.0.0.1",
                 "--advertise-address=127.0.0.1",
                 f"--secure-port={self.port}",
@@ -348,7 +348,7 @@ class ControlPlane:
         ]
 
     def _start_etcd(self) -> None:
-        client = f"http://127.0.0.1:{self._etcd_port}"
+        client = f"http://127.0.0.1:{self.etcd_port}"
         self._start(
             "etcd",
             [
@@ -404,7 +404,7 @@ class ControlPlane:
         return True
 
     def _etcd(self, method: str, body: Object) -> Object:
-        connection = http.client.HTTPConnection("127.0.0.1", self._etcd_port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=30)
         try:
             connection.request("POST", f"/v3/{method}", json.dumps(body))
             response = connection.getresponse()
