@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
-from tests.bench.machine import ALL_CORES, LOAD_CORES, move_children, pinned
+from tests.bench.machine import ALL_CORES, LOAD_CORES, move, pinned
 from tests.bench.objects import NAMESPACES, BenchService
 from tests.realapi.api import Api
 from tests.realapi.controlplane import ControlPlane
@@ -61,13 +61,16 @@ class Cluster(ControlPlane):
         waiting: queue.SimpleQueue[BenchService] = queue.SimpleQueue()
         for service in most:
             waiting.put(service)
-        move_children(ALL_CORES)
+        self._move(ALL_CORES)
         with pinned(ALL_CORES), ThreadPoolExecutor(_CONNECTIONS) as pool:
             for done in [pool.submit(self._work, waiting) for _ in range(_CONNECTIONS)]:
                 done.result()
         with self.connect() as api:
             api.create(last.slice_(), last.service())
-        move_children(LOAD_CORES)
+        self._move(LOAD_CORES)
+
+    def _move(self, cores: frozenset[int]) -> None:
+        move([one.pid for one in self._programs.values()], cores)
 
     def _work(self, waiting: queue.SimpleQueue[BenchService]) -> None:
         with self.connect() as api, suppress(queue.Empty):

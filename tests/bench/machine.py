@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,23 +37,26 @@ def children(pid: int) -> list[int]:
     return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
-def move_children(cores: frozenset[int]) -> None:
-    """Put every thread of every process that we started on these cores."""
-    for pid in children(os.getpid()):
+def move(pids: Iterable[int], cores: frozenset[int]) -> None:
+    """Put every thread of these processes on these cores."""
+    for pid in pids:
         for task in Path(f"/proc/{pid}/task").iterdir():
             os.sched_setaffinity(int(task.name), cores)
 
 
 def describe() -> dict[str, str]:
-    """Return what a reader of the figures must know: processor, cores, kernel, Python, load."""
+    """Return what a reader of the figures must know; no names and no places."""
     models = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if line.startswith("model name")
     ]
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "processor": models[0] if models else platform.machine(),
         "cores": str(len(_CORES)),
+        "memory": f"{pages / (1 << 30):.0f} GiB",
         "kernel": platform.release(),
         "python": platform.python_version(),
         "load before the run": f"{os.getloadavg()[0]:.2f}",

@@ -5,30 +5,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 _MAPPING = re.compile(r"[0-9a-f]+-[0-9a-f]+ \S+ (?P<place>[0-9a-f]+ \S+ (?P<inode>\d+))")
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+def of(pid: int) -> int:
     """
-    Octets of one process.
+    Return the octets that a process takes now (PSS).
 
-    proportional: a page that several processes have counts for each with its part (PSS), other
-    programs of the machine included. own: what no file holds, nearly all of it no other's.
+    A page that several processes have counts for each with its part, other programs included.
     """
-
-    resident: int
-    proportional: int
-    own: int
-
-
-def of(pid: int) -> Memory:
-    """Return what a process takes now."""
-    found = dict(_fields(Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]))
-    return Memory(found["Rss"], found["Pss"], found["Anonymous"])
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    return dict(_fields(lines))["Pss"]
 
 
 def alone(pids: Iterable[int]) -> int:

@@ -16,7 +16,8 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-DOMAIN = "corp.example.com"
+from tests.bench.question_files import DOMAIN
+
 PATIENCE_S = 5.0
 
 _REPLY = 0x80

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import memory
-from tests.bench.bench import say
-from tests.bench.figures import Figure, Series
+from tests.bench.bench import Bench, say
+from tests.bench.figures import Figure, figure
 from tests.bench.process import Server
 from tests.bench.question import Question
 from tests.bench.systems import FORWARDER, KUBEDNS, POD, SIDECAR
 from tests.realapi.ports import free_port
 
-_GOAL_MB = 105.0
+DEMO = Path(__file__).parents[2] / "manifests" / "demo"
 _NAMES = ("kubernetes.default.svc.cluster.local", "web.shop.svc.cluster.local", "nobody.at.home")
 _QUESTIONS = 300
 _START_S = 30.0
@@ -39,53 +40,45 @@ class _Ports:
     sidecar: int
 
 
-def measure(
-    source: Path, scratch: Path, commands: Mapping[str, Sequence[str]], *, rounds: int
-) -> Iterator[Figure]:
-    """
-    Start the pod again and again.
-
-    source: of the objects, a kubeconfig or a folder, that of the demo cluster. commands: other ways
-    to start a system, by its name.
-    """
-    where = "demo cluster" if source.is_dir() else "API server"
-    say(f"memory of the pod, {where}")
-    _once(source, scratch, commands)  # compiles what was never imported: that costs memory too
-    taken = [_once(source, scratch, commands) for _ in range(rounds)]
-    resident, proportional, own = (
-        {name: [getattr(each[name], kind) / 1e6 for each, _ in taken] for name in _PROGRAMS}
-        for kind in ("resident", "proportional", "own")
+def measure(bench: Bench) -> Iterator[Figure]:
+    """Start the pod again and again, with the objects of the demo cluster."""
+    bench.release()
+    say("memory of the pod")
+    _once(bench)  # compiles what was never imported: that costs memory too
+    taken = [_once(bench) for _ in range(1 if bench.quick else 3)]
+    parts = {name: statistics.median(each[name] for each, _ in taken) / 1e6 for name in _PROGRAMS}
+    title = "memory of the pod, demo cluster"
+    yield figure(
+        "pod.pss",
+        f"{title}: proportional set size",
+        "MB",
+        {POD: [sum(each.values()) / 1e6 for each, _ in taken]},
+        ", ".join(f"{name} {octets:.1f}" for name, octets in parts.items())
+        + "; where other programs run on the same Python, they bear a part",
     )
-    yield _figure(f"resident memory of the pod, {where}", resident)
-    yield _figure(f"memory of the pod that no file holds, {where}", own)
-    yield _figure(
-        f"proportional memory of the pod (PSS), {where}",
-        proportional | {POD: _sums(proportional)},
-        "where other programs run on the same Python, they bear a part",
-    )
-    yield _figure(
-        f"memory of the pod on a machine of its own (PSS), {where}",
+    yield figure(
+        "pod.alone",
+        f"{title}: the same on a machine of its own",
+        "MB",
         {POD: [octets / 1e6 for _, octets in taken]},
         "the original's pod takes 92 to 94 MB",
     )
 
 
-def _once(
-    source: Path, scratch: Path, commands: Mapping[str, Sequence[str]]
-) -> tuple[dict[str, memory.Memory], int]:
-    """Return what each process takes after a little work, and what all take together."""
+def _once(bench: Bench) -> tuple[dict[str, int], int]:
+    """Return the octets of each process after a little work, and of all on their own."""
     ports = _Ports(*(free_port() for _ in range(5)))
     words = {
-        KUBEDNS: _kubedns(ports, source),
-        FORWARDER: _forwarder(ports, scratch),
+        KUBEDNS: _kubedns(ports, DEMO),
+        FORWARDER: _forwarder(ports, bench.scratch),
         SIDECAR: _sidecar(ports),
     }
     with ExitStack() as stack:
         pids = {}
         for name, argv in words.items():
-            command = commands.get(name) or [Path(sys.executable).with_name(_PROGRAMS[name])]
+            command = bench.commands.get(name) or [Path(sys.executable).with_name(_PROGRAMS[name])]
             server = Server(
-                [*command, *argv], log=scratch / f"pod-{name}.log", environment=_ENVIRONMENT
+                [*command, *argv], log=bench.scratch / f"pod-{name}.log", environment=_ENVIRONMENT
             )
             stack.callback(server.kill)
             pids[name] = server.pid
@@ -168,14 +161,3 @@ def _sidecar(ports: _Ports) -> list[str]:
         f"--dnsmasq-status=127.0.0.1:{ports.forwarder_status}",
         "--operator-address=off",
     ]
-
-
-def _sums(values: Mapping[str, Sequence[float]]) -> list[float]:
-    return [sum(each) for each in zip(*values.values(), strict=True)]
-
-
-def _figure(title: str, values: Mapping[str, Sequence[float]], note: str = "") -> Figure:
-    series = [
-        Series(name, taken, _GOAL_MB if name == POD else None) for name, taken in values.items()
-    ]
-    return Figure(title, "MB", series, note)

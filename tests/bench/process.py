@@ -1,4 +1,4 @@
-"""A server as the operating system sees it: the CPU time and the memory of its process tree."""
+"""A server as the operating system sees it: the CPU time of its process tree."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TICKS_S = os.sysconf("SC_CLK_TCK")
 
 class Server(Program):
     """
-    A program under test, on the core that is kept for it.
+    A program under test, on the core that is kept for it or on others.
 
     ``started`` is the monotonic time, in seconds, just before the program was started.
     """
@@ -27,10 +27,11 @@ class Server(Program):
         *,
         log: Path,
         environment: Mapping[str, str] | None = None,
+        cores: frozenset[int] = SERVER_CORES,
     ) -> None:
         # Compiled modules are kept and used, as those of an installed package are.
         ours = {"PYTHONPATH": str(_REPOSITORY), "PYTHONDONTWRITEBYTECODE": ""}
-        with pinned(SERVER_CORES):
+        with pinned(cores):
             self.started = time.monotonic()
             super().__init__(argv, log=log, environment={**ours, **(environment or {})})
 
@@ -38,27 +39,21 @@ class Server(Program):
         """Return the CPU time, user and system, that the process tree has taken so far."""
         while True:
             try:
-                return sum(_cpu_s(pid) for pid in _tree(self.pid))
+                return sum(_cpu_s(pid) for pid in self.tree())
             except (FileNotFoundError, ProcessLookupError):  # a child ended while we looked
                 if not self.alive():
                     raise
 
-    def rss_mib(self) -> float:
-        """Return the resident memory of the process tree."""
-        kib = 0
-        for pid in _tree(self.pid):
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Rss:"):
-                    kib += int(line.split()[1])
-        return kib / 1024
+    def tree(self) -> list[int]:
+        """Return this process and all that descend from it."""
+        pids = [self.pid]
+        for parent in pids:  # grows while it is walked
+            pids += children(parent)
+        return pids
 
-
-def _tree(pid: int) -> list[int]:
-    """Return this process and all that descend from it."""
-    pids = [pid]
-    for parent in pids:  # grows while it is walked
-        pids += children(parent)
-    return pids
+    def shares_s(self) -> dict[int, float]:
+        """Return the CPU time of each process of the tree so far."""
+        return {pid: _cpu_s(pid) for pid in self.tree()}
 
 
 def _cpu_s(pid: int) -> float:

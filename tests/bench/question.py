@@ -49,6 +49,13 @@ class Question:
         reply = self.ask()
         return reply is not None and any(address in _data(reply) for address in addresses)
 
+    def sees(self, address: bytes | None) -> bool:
+        """Ask once: does a good reply hold this packed address, or for None: nothing at all?"""
+        if address:
+            return self.holds([address])
+        reply = self.ask()
+        return reply is not None and reply[3] & 0x0F in (0, 3) and reply[6:8] == b"\0\0"
+
     def wait_for(self, addresses: Iterable[bytes], *, deadline: float, pause_s: float) -> float:
         """
         Ask until a good reply holds one of these packed addresses; return the monotonic time of it.

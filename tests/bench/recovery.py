@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+from tests.bench.authorities import AUTHORITIES
 from tests.bench.bench import Bench, say
-from tests.bench.figures import Figure, Series
+from tests.bench.figures import Figure, figure
 from tests.bench.objects import of_ten
 from tests.bench.question import Question
-from tests.bench.systems import KUBEDNS
 from tests.bench.updates import one_more
 
 _START_S = 30.0
@@ -19,22 +19,18 @@ _ROUND_PAUSE_S = 0.005
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """Take the API server away for some seconds, with all systems watching it side by side."""
+    bench.release()
     outages = {10: 1} if bench.quick else {10: 2, 45: 1}
     patience_s = 20.0 if bench.quick else 100.0
     for gone_s, times in outages.items():
-        yield Figure(
+        rounds = [_outage(bench, gone_s, patience_s) for _ in range(times)]
+        yield figure(
+            f"recovery.{gone_s}",
             f"API server back after {gone_s} s, to new answer",
             "s",
-            _series([_outage(bench, gone_s, patience_s) for _ in range(times)]),
-            note=f"{patience_s:.0f} means: not within that time",
+            {name: [one[name] for one in rounds] for name in rounds[0]},
+            f"{patience_s:.0f} means: not within that time",
         )
-
-
-def _series(rounds: list[dict[str, float]]) -> list[Series]:
-    return [
-        Series(name, [one[name] for one in rounds], 3.0 if name == KUBEDNS else None)
-        for name in rounds[0]
-    ]
 
 
 def _outage(bench: Bench, gone_s: int, patience_s: float) -> dict[str, float]:
@@ -42,11 +38,10 @@ def _outage(bench: Bench, gone_s: int, patience_s: float) -> dict[str, float]:
     say(f"API server away for {gone_s} s")
     with ExitStack() as stack:
         questions: dict[str, Question] = {}
-        for system in bench.watchers:
-            one = stack.enter_context(bench.running(system))
+        for one in bench.start(AUTHORITIES, bench.setting, stack):
             questions[one.name] = Question(of_ten().dns_name, one.dns_port)
         with bench.cluster.connect() as api:
-            added = one_more(api)
+            _, added = one_more(api)
         for question in questions.values():
             question.wait_for([added], deadline=time.monotonic() + _START_S, pause_s=0.05)
         bench.cluster.kill_apiserver()
@@ -54,7 +49,7 @@ def _outage(bench: Bench, gone_s: int, patience_s: float) -> dict[str, float]:
         bench.cluster.start_apiserver()
         back = time.monotonic()
         with bench.cluster.connect() as api:
-            added = one_more(api)
+            _, added = one_more(api)
         return _seen(questions, added, since=back, patience_s=patience_s)
 
 

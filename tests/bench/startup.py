@@ -11,45 +11,45 @@ from pathlib import Path
 
 import yaml
 
-from tests.bench.bench import say
-from tests.bench.figures import Figure, Series
+from tests.bench.authorities import AUTHORITIES
+from tests.bench.bench import Bench, say
+from tests.bench.figures import Figure, figure
 from tests.bench.machine import SERVER_CORES, pinned
+from tests.bench.pod_memory import DEMO
 from tests.bench.question import Question
-from tests.bench.systems import KUBEDNS, System
+from tests.bench.systems import KUBEDNS, Setting
 
 _PATIENCE_S = 30.0
 _ROUNDS = 5
 _PYTHON = "Python alone"
 
 
-def measure(kubedns: System, demo: Path) -> Iterator[Figure]:
+def measure(bench: Bench) -> Iterator[Figure]:
     """Start kubedns on a folder of object files, again and again."""
     say("start on the demo cluster")
-    name, address = _cluster_ip_service(demo)
-    _first_answer_s(kubedns, demo, name, address)  # compiles what was never imported
+    setting = Setting(bench.scratch, DEMO, commands=bench.commands)
+    name, address = _cluster_ip_service(DEMO)
+    _first_answer_s(setting, name, address)  # compiles what was never imported
     imports: dict[str, list[float]] = {KUBEDNS: [], _PYTHON: []}
     answers = []
     for _ in range(_ROUNDS):
-        answers.append(_first_answer_s(kubedns, demo, name, address))
+        answers.append(_first_answer_s(setting, name, address))
         imports[_PYTHON].append(_run_s("pass"))
         imports[KUBEDNS].append(_run_s("import kubedns.service"))
-    yield Figure("start to first answer, demo cluster", "s", [Series(KUBEDNS, answers, 1.0)])
-    yield Figure(
-        "start and end of Python with the imports",
-        "s",
-        [Series(name, taken) for name, taken in imports.items()],
-    )
+    title = "start to first answer, demo cluster"
+    yield figure("startup.first", title, "s", {KUBEDNS: answers})
+    yield figure("startup.imports", "start and end of Python with the imports", "s", imports)
 
 
-def _first_answer_s(kubedns: System, demo: Path, name: str, address: bytes) -> float:
-    one = kubedns.start(demo)
-    question = Question(name, one.dns_port)
-    try:
-        deadline = one.process.started + _PATIENCE_S
-        return question.wait_for([address], deadline=deadline, pause_s=0.005) - one.process.started
-    finally:
-        question.close()
-        one.stop()
+def _first_answer_s(setting: Setting, name: str, address: bytes) -> float:
+    with AUTHORITIES[0].running(setting, ready=False) as one:
+        begun = one.processes[0].started
+        question = Question(name, one.dns_port)
+        try:
+            deadline = begun + _PATIENCE_S
+            return question.wait_for([address], deadline=deadline, pause_s=0.005) - begun
+        finally:
+            question.close()
 
 
 def _run_s(code: str) -> float:

@@ -1,171 +1,221 @@
-"""
-The systems under test: how each is built, started and asked whether it is ready.
-
-What cannot be had on a machine (no compiler, no Go) says why, and its rows are left out.
-"""
+"""The systems under test: what each is given, and what it is while it runs."""
 
 from __future__ import annotations
 
-import http.client
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+import signal
+import socket
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tests.bench import memory
+from tests.bench.machine import SERVER_CORES
 from tests.bench.process import Server
-from tests.realapi.controlplane import CACHE, program
+from tests.bench.programs import UnavailableError, compiled
 from tests.realapi.ports import free_port
 
-_HERE = Path(__file__).parent
-
+POD = "kube-dns-py"
 KUBEDNS = "kubedns"
-COREDNS = "CoreDNS"
-ECHO = "C echo"
 FORWARDER = "dnsmasq_py"
 SIDECAR = "sidecar"
-POD = "pod"
-OURS = frozenset({KUBEDNS, FORWARDER, SIDECAR, POD})
-"""The systems whose goals are bounds of what they take; the goals of all others are ratios."""
+DNSMASQ = "dnsmasq"
+COREDNS = "CoreDNS"
+UNBOUND = "unbound"
+POD_NEGATIVE = "kube-dns-py without --no-negcache"
+ECHO = "C echo"
 
-_COREFILE = """\
-.:{dns} {{
-    bind 127.0.0.1
-    errors
-    ready 127.0.0.1:{ready}
-    prometheus 127.0.0.1:{metrics}
-    loadbalance
-    kubernetes cluster.local in-addr.arpa ip6.arpa {{
-        kubeconfig {kubeconfig}
-        pods insecure
-    }}
-}}
-"""
+ROOM = 20_000
+"""Answers that a cache holds: as many as CoreDNS' default, half of them negative ones."""
+
+_START_S = 60.0
+_SETTLE_S = 0.3
 
 
-class UnavailableError(Exception):
-    """A system cannot be built or started on this machine; the text says why."""
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an upstream listens."""
+
+    host: str
+    port: int
+
+    def written(self, mark: str) -> str:
+        """Return host and port with a mark between them; each program has its own."""
+        return f"{self.host}{mark}{self.port}"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """By whom upstreams that speak TLS are known: a PEM file, and the name in the certificates."""
+
+    file: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """
+    What a system is started with.
+
+    source: of the cluster, a kubeconfig file or a folder of objects; None: there is no cluster.
+    room: answers for the cache. negative: of upstreams too, where dnsmasq's options can say so.
+    keep_s: the longest time that CoreDNS keeps an answer. tls: the upstreams speak TLS. feed: of
+    changes, in ours. more: further options of our forwarder. commands: other ways to start ours, by
+    name.
+    """
+
+    scratch: Path
+    source: Path | None = None
+    upstreams: Sequence[Address] = ()
+    room: int = ROOM
+    negative: bool = False
+    keep_s: int = 30
+    tls: Authority | None = None
+    feed: bool = True
+    more: Sequence[str] = ()
+    cores: frozenset[int] = SERVER_CORES
+    commands: Mapping[str, Sequence[str | Path]] = field(default_factory=dict)
+
+    @property
+    def octets(self) -> int:
+        """Return so many octets that no cache is full by them before it is full by answers."""
+        return max(16 << 20, self.room * 1_000)
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """
-    A started system: its process, its DNS port, its readiness port if it has one.
+    A started system and where it is asked.
 
-    per_connection: how many questions over one TCP connection it takes before it closes it.
+    processes: that which clients ask first. ready_url: what says 200 once the cluster is known.
+    feed_url: the status of our forwarder. per_connection: questions over one TCP connection before
+    the system closes it.
     """
 
     name: str
-    process: Server
+    processes: Sequence[Server]
     dns_port: int
-    ready_port: int | None = None
-    ready_path: str = "/"
+    ready_url: str = ""
+    feed_url: str = ""
     per_connection: int | None = None
 
+    def cpu_s(self) -> float:
+        """Return the CPU time, user and system, of all its processes so far."""
+        return sum(process.cpu_s() for process in self.processes)
+
+    def memory_mb(self) -> float:
+        """Return what all of it takes, each page of a file counted once (PSS if it were alone)."""
+        return memory.alone(pid for one in self.processes for pid in one.tree()) / 1e6
+
+    def alive(self) -> bool:
+        return all(process.alive() for process in self.processes)
+
+    def last_words(self) -> str:
+        """Return the last line that each process wrote."""
+        return "; ".join(one.last_words().rpartition("\n")[2] for one in self.processes)
+
+    def wait(self) -> None:
+        """
+        Wait until it listens, knows its cluster, and is told of changes if it can be.
+
+        No question is asked: nothing may be learned or cached before a measurement.
+
+        Raises:
+            UnavailableError: it ended, or this does not come in time.
+        """
+        deadline = time.monotonic() + _START_S
+        while not self._is_ready():
+            if not self.alive() or time.monotonic() > deadline:
+                raise UnavailableError(f"{self.name} does not start: {self.last_words()}")
+            time.sleep(0.02)
+        time.sleep(_SETTLE_S)
+
     def ready(self) -> bool:
-        """Ask once whether the system says that it is ready."""
-        if self.ready_port is None:
-            return True
-        connection = http.client.HTTPConnection("127.0.0.1", self.ready_port, timeout=1)
+        """Ask once whether it says that it knows the cluster."""
+        return not self.ready_url or _page(self.ready_url) is not None
+
+    def _is_ready(self) -> bool:
+        return self._listens() and self.ready() and (not self.feed_url or self._is_fed())
+
+    def _listens(self) -> bool:
         try:
-            connection.request("GET", self.ready_path)
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
+            socket.create_connection(("127.0.0.1", self.dns_port), 1.0).close()
+        except OSError:
+            return self.name == ECHO
+        return True
+
+    def _is_fed(self) -> bool:
+        found = json.loads(_page(self.feed_url) or "{}")
+        return bool((found.get("feed") or {}).get("alive"))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Keep its processes from running meanwhile."""
+        for process in self.processes:
+            process.send(signal.SIGSTOP)
+        try:
+            yield
         finally:
-            connection.close()
+            for process in self.processes:
+                process.send(signal.SIGCONT)
 
     def stop(self) -> None:
-        """End the system at once: no one waits for it to drain."""
-        self.process.kill()
+        """End it at once: no one waits for it to drain."""
+        for process in self.processes:
+            process.kill()
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A program to measure. ``start`` takes the sources it serves: a kubeconfig or object files."""
+    """A program, or several, to measure; ``start`` does not wait until they are ready."""
 
     name: str
-    start: Callable[[Path], Running]
+    start: Callable[[Setting], Running]
+
+    @contextmanager
+    def running(self, setting: Setting, *, ready: bool = True) -> Iterator[Running]:
+        """
+        Start it, wait until it is ready if that is wanted, and stop it in the end.
+
+        Raises:
+            UnavailableError: it is not there, or does not start.
+        """
+        started = self.start(setting)
+        try:
+            if ready:
+                started.wait()
+            yield started
+        finally:
+            started.stop()
+
+    def named(self, name: str, **changes: object) -> System:
+        """Return it under another name, started with a setting that differs in these fields."""
+
+        def start(setting: Setting) -> Running:
+            changed = replace(setting, **changes)  # type: ignore[arg-type]
+            return replace(self.start(changed), name=name)
+
+        return System(name, start)
 
 
-def compiled(source_name: str) -> Path:
-    """
-    Return the program that a C file of this folder becomes, compiled now if it is not yet.
-
-    Raises:
-        UnavailableError: there is no C compiler.
-    """
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise UnavailableError("no C compiler (cc)")
-    source = _HERE / source_name
-    binary = CACHE / f"bench-{source.stem}"
-    if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run([compiler, "-O2", "-o", binary, source], check=True)
-    return binary
+def _start_echo(setting: Setting) -> Running:
+    port = free_port()
+    log = setting.scratch / "echo.log"
+    return Running(ECHO, [Server([compiled("echo.c"), str(port)], log=log)], port)
 
 
-def echo(scratch: Path) -> System:
-    """
-    The C echo, compiled here.
-
-    Raises:
-        UnavailableError: there is no C compiler.
-    """
-    binary = compiled("echo.c")
-
-    def start(_: Path) -> Running:
-        port = free_port()
-        return Running(ECHO, Server([binary, str(port)], log=scratch / "echo.log"), port)
-
-    return System(ECHO, start)
+ECHO_SYSTEM = System(ECHO, _start_echo)
+"""The floor: a C program that only sends packets back."""
 
 
-def coredns(scratch: Path) -> System:
-    """
-    CoreDNS with its kubernetes plugin and no cache.
-
-    Besides that plugin it has those of the usual Corefile for what kubedns does as well: metrics,
-    readiness, log of errors, answers in turn.
-
-    Raises:
-        UnavailableError: it is not there.
-    """
-    binary = program("coredns")
-    if binary is None:
-        raise UnavailableError("no coredns; tests/setup-tools.sh builds it where Go is")
-
-    def start(kubeconfig: Path) -> Running:
-        dns, ready, metrics = free_port(), free_port(), free_port()
-        corefile = scratch / f"Corefile.{dns}"
-        corefile.write_text(
-            _COREFILE.format(dns=dns, ready=ready, metrics=metrics, kubeconfig=kubeconfig)
-        )
-        process = Server([binary, "-conf", corefile], log=scratch / "coredns.log")
-        return Running(COREDNS, process, dns, ready, "/ready")
-
-    return System(COREDNS, start)
-
-
-def kubedns(scratch: Path, command: Sequence[str] = ()) -> System:
-    """
-    Our own, from an API server (a kubeconfig file) or from object files (a folder).
-
-    ``command`` is another way to start it than the console script of this environment.
-    """
-    script = Path(sys.executable).with_name("kube-dns")
-    start_it = list(command) or (
-        [str(script)] if script.exists() else [sys.executable, "-m", "kubedns"]
-    )
-
-    def start(source: Path) -> Running:
-        dns, health = free_port(), free_port()
-        argv = [*start_it, f"--dns-port={dns}", "--dns-bind-address=127.0.0.1"]
-        argv += [f"--healthz-port={health}", "--status-address=", "--domain=cluster.local."]
-        argv += [f"--objects={source}" if source.is_dir() else f"--kubecfg-file={source}"]
-        process = Server(argv, log=scratch / "kubedns.log")
-        return Running(KUBEDNS, process, dns, health, "/readiness")
-
-    return System(KUBEDNS, start)
+def _page(url: str) -> str | None:
+    """Return a page, or None if there is none that says 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as reply:
+            text: bytes = reply.read()
+            return text.decode()
+    except OSError:  # urllib.error.URLError and HTTPError too
+        return None

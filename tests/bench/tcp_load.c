@@ -44,7 +44,7 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* Read lines like "www.example.com. A"; every one is asked for its A record. */
+/* Read lines like "www.example.com. A"; of the types only A and SRV are known. */
 static void read_questions(const char *path)
 {
     char line[256];
@@ -55,6 +55,7 @@ static void read_questions(const char *path)
         fail(path);
     while (count < MOST_QUESTIONS && fgets(line, sizeof line, file)) {
         unsigned char *message = questions[count++] + 2, *end = message + 12;
+        int srv = strstr(line, " SRV") != NULL;
 
         memcpy(message, "\0\0\1\0\0\1\0\0\0\0\0\0", 12);
         for (char *label = strtok(strtok(line, " \n"), "."); label; label = strtok(NULL, ".")) {
@@ -63,6 +64,8 @@ static void read_questions(const char *path)
             end += *end + 1;
         }
         memcpy(end, "\0\0\1\0\1", 5);
+        if (srv)
+            end[2] = 33;
         end += 5;
         message[-2] = (end - message) >> 8;
         message[-1] = (end - message) & 255;

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.forwarder_systems import Address
 from tests.bench.machine import LOAD_CORES, pinned
+from tests.bench.programs import compiled
 from tests.bench.stub_upstream import Script
-from tests.bench.systems import compiled
+from tests.bench.systems import Address
 from tests.realapi.ports import free_port
 from tests.realapi.program import Program
 

@@ -8,18 +8,17 @@ forwarders are measured at the same time: together they use a small part of thei
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.bench import upstream
-from tests.bench.bench import say
+from tests.bench.bench import Bench, say
 from tests.bench.figures import Figure, Series
-from tests.bench.forwarder_systems import Address, Forwarder
+from tests.bench.fronts import FORWARDERS
 from tests.bench.open_loop import Answers, OpenLoop
 from tests.bench.stub_upstream import REFUSED, SERVFAIL, Behaviour, Place, Script
-from tests.bench.systems import FORWARDER
+from tests.bench.systems import POD, Address, Setting
 from tests.realapi.ports import free_port
 
 _RATE = 100
@@ -77,30 +76,31 @@ class Cell:
         )
 
 
-def measure(found: Sequence[Forwarder], scratch: Path, *, quick: bool) -> Iterator[Figure]:
+def measure(bench: Bench) -> Iterator[Figure]:
     """Measure all scenarios; quick ones are too short for a p99 that means much."""
+    bench.release()
     for scenario in SCENARIOS:
         say(f"weather: {scenario.story}")
-        cells = _cells(scenario, found, scratch, seconds=8.0 if quick else 20.0)
+        cells = _cells(bench, scenario, seconds=8.0 if bench.quick else 20.0)
         for name, cell in cells.items():
             say(f"  {name:24}{cell}")
         yield from _figures(scenario, cells)
 
 
-def _cells(
-    scenario: Scenario, found: Sequence[Forwarder], scratch: Path, *, seconds: float
-) -> dict[str, Cell]:
-    scripts = {forwarder.name: _script(scenario) for forwarder in found}
+def _cells(bench: Bench, scenario: Scenario, *, seconds: float) -> dict[str, Cell]:
+    scripts = {system.name: _script(scenario) for system in FORWARDERS}
     with ExitStack() as stack:
-        stack.enter_context(upstream.scripted(scratch, list(scripts.values())))
+        stack.enter_context(upstream.scripted(bench.scratch, list(scripts.values())))
         ports = {}
-        for forwarder in found:
-            upstreams = _addresses(scripts[forwarder.name])
-            ports[forwarder.name] = stack.enter_context(forwarder.running(upstreams)).dns_port
+        for system in FORWARDERS:
+            addresses = _addresses(scripts[system.name])
+            setting = Setting(bench.scratch, upstreams=addresses, commands=bench.commands)
+            for one in bench.start([system], setting, stack):
+                ports[one.name] = one.dns_port
         answers = OpenLoop(ports, rate=_RATE, seconds=seconds).run()
         return {
-            name: Cell(answers[name], sum(map(upstream.questions, _addresses(script))))
-            for name, script in scripts.items()
+            name: Cell(answers[name], sum(map(upstream.questions, _addresses(scripts[name]))))
+            for name in ports
         }
 
 
@@ -138,11 +138,13 @@ def _figures(scenario: Scenario, cells: dict[str, Cell]) -> Iterator[Figure]:
         },
     }
     asked = min(cell.answers.asked for cell in cells.values())
+    letter = scenario.story[0]
     for (what, unit, goal), of in values.items():
         yield Figure(
+            f"weather-{letter}.{what.partition(' ')[0]}",
             f"{scenario.story}: {what}",
             unit,
-            [Series(name, [value], goal if name == FORWARDER else None)
-             for name, value in of.items()],
+            [Series(name, [value]) for name, value in of.items()],
             note=f"{asked:,} questions each",
-        )  # fmt: skip
+            bounds={} if goal is None else {POD: goal},
+        )
