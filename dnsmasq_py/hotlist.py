@@ -25,7 +25,7 @@ from kubedns.wire import rr
 
 MOST = 1000
 """
-Questions in a file: as many as the cache of the usual manifest has entries.
+Questions in a file: as many as the cache of the published manifest has entries.
 
 A cluster's pods ask for far fewer names again and again, and so many are asked in two seconds.
 """
