@@ -21,7 +21,7 @@ from tests.bench.systems import (
     DNSMASQ,
     FORWARDER,
     POD,
-    POD_NEGATIVE,
+    POD_PUBLISHED,
     UNBOUND,
     Running,
     Setting,
@@ -205,8 +205,8 @@ FRONTS = (
 )
 """Ours first."""
 
-WALKED = (FRONTS[0], FRONTS[0].named(POD_NEGATIVE, negative=True), *FRONTS[1:])
-"""Ours twice: it is told to keep that names outside do not exist, or that it must not."""
+WALKED = (FRONTS[0].named(POD, negative=True), FRONTS[0].named(POD_PUBLISHED), *FRONTS[1:])
+"""Ours twice: as our manifest has it, and as the published one, which forbids to keep negatives."""
 
 FORWARDERS = (
     *FRONTS,

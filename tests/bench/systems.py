@@ -25,7 +25,7 @@ SIDECAR = "sidecar"
 DNSMASQ = "dnsmasq"
 COREDNS = "CoreDNS"
 UNBOUND = "unbound"
-POD_NEGATIVE = "kube-dns-py without --no-negcache"
+POD_PUBLISHED = "kube-dns-py with --no-negcache"
 ECHO = "C echo"
 
 ROOM = 20_000
