@@ -5,6 +5,7 @@ __main__   argv -> options -> service -> reactor
 options    the command line: nannyflags, then dnsmasq's (optiontable, getopt, dnsmasqoptions)
 sources    the ConfigMap's folder (extensions) and resolv.conf; hostfiles, stubhosts
 service    the wiring, and the only file that knows every part
+workers/   several processes on one port
 
 What a query meets
 listen     sockets; threads that answer what is ready       answering  replies, counted and logged

@@ -8,12 +8,18 @@ import signal
 import sys
 import time
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dnsmasq_py.options import parse
+from dnsmasq_py.options import Options, parse
 from kubedns import logs
 from kubedns.errors import KubednsError
 from kubedns.flags import ShowText, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dnsmasq_py.service import DnsForwarder
+    from dnsmasq_py.workers.place import Place
 
 _FATAL = 255
 _USAGE = 2
@@ -34,11 +40,28 @@ def main() -> None:
     except UsageError as error:
         print(f"dnsmasq-nanny: {error}", file=sys.stderr)
         sys.exit(getattr(error, "status", _USAGE))
+    if options.workers == 1:
+        sys.exit(run(options))
+    from dnsmasq_py.workers.supervisor import Supervisor
+
+    try:
+        status = Supervisor(options, run).run()
+    except KubednsError as error:
+        print(f"dnsmasq-nanny: {error}", file=sys.stderr)
+        status = _FATAL
+    sys.exit(status)
+
+
+def run(options: Options, place: "Place | None" = None) -> int:
+    """
+    Run one forwarder; return the exit status.
+
+    place: among several, which get their orders from a parent.
+    """
     from twisted.internet import reactor as installed
     from twisted.internet.defer import Deferred
 
     from dnsmasq_py.logs import Lines, Stream
-    from dnsmasq_py.service import DnsForwarder
 
     reactor: Any = installed
     # Twisted's own clock is the wall clock: its timers would stall or run away when that is set.
@@ -82,17 +105,19 @@ def main() -> None:
 
     signals: list[int] = []
     try:
-        service = DnsForwarder(options, reactor)
+        service, obey = _made(options, reactor, place)
     except KubednsError as error:
         print(f"dnsmasq-nanny: {error}", file=sys.stderr)
-        sys.exit(_FATAL)
+        return _FATAL
     out = Lines()
-    logs.begin(options.v, ("kubedns", "dnsmasq_py"), service.observe, Stream(out))
-    for number in _ENDING:
-        signal.signal(number, ending)
-    signal.signal(signal.SIGHUP, calling(service.reload))
-    signal.signal(signal.SIGUSR1, calling(service.write_report))
-    signal.signal(signal.SIGUSR2, calling(service.reopen_log))
+    logs.begin(options.v, ("kubedns", "dnsmasq_py"), service.observe, Stream(out), service.tells)
+    actions: dict[int, Any] = {
+        **dict.fromkeys(_ENDING, ending),
+        signal.SIGHUP: calling(service.reload),
+        signal.SIGUSR1: calling(service.write_report),
+        signal.SIGUSR2: calling(service.reopen_log),
+    }
+    obey(actions, partial(begin, partial(end, drain=False)))
     reactor.callWhenRunning(begin, start)
     reactor.run(installSignalHandlers=False)
     for number in _SIGNALS:  # one that comes so late must not change the exit status
@@ -100,7 +125,26 @@ def main() -> None:
     out.close()
     if fatal:  # the last line, behind those of stopping
         print(fatal, file=sys.stderr)
-    sys.exit(status)
+    return status
+
+
+def _made(
+    options: Options, reactor: Any, place: "Place | None"
+) -> "tuple[DnsForwarder, Callable[[Mapping[int, Any], Any], None]]":
+    """Return the service, and what lets it act on signals and on the loss of its parent."""
+    if place is None:
+        from dnsmasq_py.service import DnsForwarder
+
+        return DnsForwarder(options, reactor), _obey_signals
+    from dnsmasq_py.workers.worker import Worker
+
+    worker = Worker(options, reactor, place)
+    return worker, worker.obey
+
+
+def _obey_signals(actions: "Mapping[int, Any]", lost: object) -> None:
+    for number, action in actions.items():
+        signal.signal(number, action)
 
 
 if __name__ == "__main__":

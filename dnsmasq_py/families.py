@@ -60,6 +60,11 @@ def gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(PREFIX + name, text, value=float(value))
 
 
+def total(name: str, text: str, value: float) -> CounterMetricFamily:
+    """Return one count."""
+    return CounterMetricFamily(PREFIX + name, text, value=value)
+
+
 def histogram(name: str, text: str, observed: Histogram) -> HistogramMetricFamily:
     """Return observations without labels."""
     family = HistogramMetricFamily(PREFIX + name, text)

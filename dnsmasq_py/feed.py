@@ -97,14 +97,9 @@ class Feed:
 
         message: not a response. sender: IP address and port.
         """
-        if tcp or sender != (self.teller.address, self.teller.port):
-            return self._refuse("from elsewhere", rr.NOTIMP)
-        try:
-            notice = notify.read(message)
-        except NotifyError as error:
-            return self._refuse(str(error), rr.FORMERR)
-        if not self._is_ours(notice.zone):
-            return self._refuse("of another zone", rr.REFUSED)
+        notice = self.admit(message, sender, tcp=tcp)
+        if isinstance(notice, int):
+            return notice
         if notice.kind is Kind.HELLO:
             return self._greeted(notice, now)
         if not self._knows(notice):
@@ -113,8 +108,21 @@ class Feed:
         if notice.instance == self.instance and notice.after < self.serial:
             self.refused["said before"] += 1
         else:
-            self._take(notice, now)
+            self.messages[word(notice)] += 1
+            self.take(notice, now)
         return self._receipt(notice, Kind.TAKEN)
+
+    def admit(self, message: bytes, sender: tuple[str, int], *, tcp: bool) -> Notice | int:
+        """Return what a NOTIFY says, or the rcode to refuse it with, whoever has its key."""
+        if tcp or sender != (self.teller.address, self.teller.port):
+            return self._refuse("from elsewhere", rr.NOTIMP)
+        try:
+            notice = notify.read(message)
+        except NotifyError as error:
+            return self._refuse(str(error), rr.FORMERR)
+        if not self._is_ours(notice.zone):
+            return self._refuse("of another zone", rr.REFUSED)
+        return notice
 
     def timed_out(self, now: float, *, extras: bool = True) -> None:
         """End the feed, if nothing has come for too long."""
@@ -150,16 +158,13 @@ class Feed:
         same = notice.instance == self.instance
         return same and bool(self._key) and secrets.compare_digest(notice.key, self._key)
 
-    def _take(self, notice: Notice, now: float) -> None:
+    def take(self, notice: Notice, now: float) -> None:
+        """Do what a message of the session says."""
         follows = notice.instance == self.instance and self.serial in (notice.before, notice.after)
         if notice.kind is Kind.ALL:
-            self.messages["all"] += 1
             self._purges.purge_all()
         elif notice.names:
-            self.messages["names"] += 1
             self._purges.purge(notice.names)
-        else:
-            self.messages["heartbeat"] += 1
         if not follows and notice.kind is not Kind.ALL:
             self._purges.suspect_all(now)
         self._live(follows, notice, now)
@@ -190,3 +195,10 @@ class Feed:
         return Notice(
             notice.id, kind, notice.zone, notice.instance, notice.before, known, key
         ).encode()
+
+
+def word(notice: Notice) -> str:
+    """Name what a message says, as it is counted."""
+    if notice.kind is Kind.CHANGE:
+        return "names" if notice.names else "heartbeat"
+    return notice.kind.name.lower()

@@ -82,12 +82,18 @@ class Parts:
 
 def exposition(parts: Parts) -> Callable[[], bytes]:
     """Return what gives the text of /metrics."""
+    registry = all_of(parts)
+    return lambda: generate_latest(registry)
+
+
+def all_of(parts: Parts) -> CollectorRegistry:
+    """Return all metrics, of the process too."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     registry.register(_Collected(parts))
-    return lambda: generate_latest(registry)
+    return registry
 
 
 class _Collected(Collector):

@@ -15,6 +15,7 @@ from kubedns.nameserver import NameserverError, ip_text, parse_nameserver, quote
 
 DEADLINE_MAX_S = 60.0
 CACHE_BYTES_MIN = 1 << 20
+WORKERS_MAX = 64
 _UNITS = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 
 
@@ -195,6 +196,13 @@ _OURS = (
         "DURATION",
         "how long to go on serving after SIGTERM, unready",
         "drain_s",
+    ),
+    Flag(
+        "workers",
+        readers.int_between(1, WORKERS_MAX),
+        "1",
+        "NUMBER",
+        "processes that share the port, each with a cache of its own",
     ),
     Flag(
         "tls-ca",

@@ -63,6 +63,7 @@ class Options:
     max_stale_s: float = 3600.0  # how long after its expiry an answer may be served; 0: never
     hot_file: str = ""  # what is asked for most, for the next start; empty: off
     drain_s: float = 8.0  # at most so long after SIGTERM
+    workers: int = 1  # processes that share the port; 1: this one alone
     tls_ca: str = ""  # PEM file; empty: the system's
     trusted: tuple[str, ...] = ()  # addresses of servers whose AD bit is passed on
     log_queries_per_s: int = 100  # lines of --log-queries; 0: all
@@ -145,6 +146,8 @@ def parse(argv: Sequence[str], conf_file: str = CONF_FILE, memory: int | None = 
     more, more_warnings = dnsmasqoptions.read(argv[cut + 1 :], usage, conf_file)
     options = Options(**values, **more)
     memory = available_memory() if memory is None else memory
+    if options.workers > 1 and _has_own_port(options):
+        raise UsageError("--workers: several processes cannot ask from one port; see --query-port")
     warnings = [*warnings, *more_warnings, *_warnings(options, memory)]
     return dataclasses.replace(options, warnings=tuple(warnings))
 
@@ -190,6 +193,12 @@ def _warnings(options: Options, memory: int) -> Iterator[str]:
         )
     if options.cache_bytes > memory // 2:
         yield f"--cache-bytes is more than half of {memory >> 20} MiB memory"
+
+
+def _has_own_port(options: Options) -> bool:
+    """Tell whether some server is always asked from the same port."""
+    servers = (rule.server for rule in options.servers)
+    return options.query_port is not None or any(each and each.source_port for each in servers)
 
 
 def _class(verdict: Verdict) -> Iterator[Option]:

@@ -8,7 +8,7 @@ the last one.
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from dnsmasq_py import metrics
@@ -50,11 +50,7 @@ class Pages:
 
     def _status(self) -> Iterator[str]:
         routes = self._parts.state.routes.all
-        head = json.dumps(self.status(), indent=2)
-        yield head.removesuffix("\n}") + ',\n  "routes": ['
-        for number, route in enumerate(routes):
-            yield (",\n    " if number else "\n    ") + json.dumps(self.route(route))
-        yield "\n  ]\n}\n"
+        yield from text(self.status(), (json.dumps(self.route(route)) for route in routes))
 
     def status(self) -> dict[str, Any]:
         """Return what /status shows beside the routes."""
@@ -172,6 +168,15 @@ class Pages:
             "edns": _edns(habits.plain_until > now, habits.knows_edns),
             "case": "as asked" if folds else "mixed",
         }
+
+
+def text(page: dict[str, Any], routes: Iterable[str]) -> Iterator[str]:
+    """Give /status in pieces; routes: each as JSON."""
+    head = json.dumps(page, indent=2)
+    yield head.removesuffix("\n}") + ',\n  "routes": ['
+    for number, route in enumerate(routes):
+        yield (",\n    " if number else "\n    ") + route
+    yield "\n  ]\n}\n"
 
 
 def _ready(state: State) -> http.Page:

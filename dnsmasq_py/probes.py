@@ -113,10 +113,11 @@ class _Whole(_Said):
 
 
 class Loops:
-    """Finds servers that ask us; found is told of each."""
+    """Finds servers that ask us; found is told of each. draw: gives what a server is asked for."""
 
     def __init__(self, prober: Prober, found: Callable[[Server], None]) -> None:
         self.looping: set[Server] = set()
+        self.draw: Callable[[Server], str] = lambda server: secrets.token_hex(8)
         self._prober = prober
         self._found = found
         self._asked: dict[bytes, Server] = {}
@@ -125,7 +126,7 @@ class Loops:
         """Ask servers, after every change; what was found before is forgotten."""
         self._asked = {}
         for server in servers:
-            qname = names.child(secrets.token_hex(8).encode(), _TEST)
+            qname = names.child(self.draw(server).encode(), _TEST)
             self._asked[qname] = server
             self._prober.ask(server, qname, rr.IN, lambda _: None)
 

@@ -60,7 +60,6 @@ from kubedns.zone.address import is_reverse
 log = Logger()
 
 _TICK_S = 1.0
-_PER_CLIENT = 20  # TCP connections
 # A receiver that has a query in hand waits for the interpreter at most so long while the reactor
 # works; see kubedns.service.
 _SWITCH_INTERVAL_S = 0.0005
@@ -76,7 +75,15 @@ class _Clock:
 
 
 class DnsForwarder:
-    """One process."""
+    """
+    One process.
+
+    leads: it says what all processes would say alike. make_forwarder: see workers/worker.py.
+    """
+
+    leads = True
+    make_forwarder: type[Forwarder] = Forwarder
+    tcp_per_client = 20  # connections, while there are many
 
     def __init__(self, options: Options, reactor: Any) -> None:
         self._options = options
@@ -106,7 +113,7 @@ class DnsForwarder:
         self._spelling = Spelling()
         self._dialer = Dialer(reactor, self._counters, options)
         self._agenda = Agenda(_Clock(reactor))
-        self._forwarder = Forwarder(
+        self._forwarder = self.make_forwarder(
             options,
             self._cache,
             self._dialer,
@@ -136,7 +143,7 @@ class DnsForwarder:
             streams.respond,
             self._counters,
             _Clock(reactor),
-            Limits(connections=options.max_tcp_connections, per_client=_PER_CLIENT),
+            Limits(connections=options.max_tcp_connections, per_client=self.tcp_per_client),
             ready=streams.ready,
         )
         self._listeners = Listeners(
@@ -233,7 +240,8 @@ class DnsForwarder:
         self._cache.clear()
         self._forwarder.failures.clear()
         self._warm.cleared()
-        self._lines.write(report.CLEARED)
+        if self.leads:
+            self._lines.write(report.CLEARED)
         self._hosts.reload()
         self._read_servers_file()
         self._reroute()
@@ -301,7 +309,7 @@ class DnsForwarder:
                 "waiters of one question": limits.MAX_WAITERS,
                 "clients waiting": self._forwarder.crowd.most,
                 "tcp connections": self._options.max_tcp_connections,
-                "tcp connections of one client": _PER_CLIENT,
+                "tcp connections of one client": self.tcp_per_client,
             },
             lines=self._lines,
             query_log=self._query_log,
@@ -445,6 +453,7 @@ class DnsForwarder:
                 "the event loop was more than {ms:g} ms late, {times} times",
                 ms=LAG_S * 1000,
                 times=times,
+                own=True,
             )
         reached = self._counters.limits
         if self._shed.grown(reached["questions"], now):
@@ -492,6 +501,10 @@ class DnsForwarder:
     def observe(self, event: LogEvent) -> None:
         """Keep warnings of the log for the status page."""
         self._state.observe(event)
+
+    def tells(self, event: LogEvent) -> bool:
+        """Tell whether a line is written: what is alike for several processes is, by one."""
+        return self.leads or "log_failure" in event or bool(event.get("own"))
 
 
 def _cluster_zones(options: Options) -> list[bytes]:

@@ -30,12 +30,14 @@ def begin(
     packages: tuple[str, ...] = ("kubedns",),
     also: Callable[[LogEvent], None] | None = None,
     out: Any = sys.stderr,
+    tells: Callable[[LogEvent], bool] = lambda event: True,
 ) -> None:
     """
     Send all logging to standard error, or to `out`, which has its write() and flush().
 
     verbosity: that of --v, 4 and more shows debugging. packages: ours, whose information is worth
-    telling; of others only warnings are. also: hears of everything that is told.
+    telling; of others only warnings are. also: hears of everything that is told. tells: of all
+    that, whether it is written.
     """
     handler = logging.StreamHandler(out)
     handler.setFormatter(_Klog())
@@ -48,9 +50,12 @@ def begin(
         quiet = level < (LogLevel.info if ours else LogLevel.warn)
         return PredicateResult.no if quiet and verbosity < _DEBUG_LEVEL else PredicateResult.yes
 
+    def written(event: LogEvent) -> Any:
+        return wanted(event) if tells(event) else PredicateResult.no
+
     lines: Any = FileLogObserver(out, _klog)  # zope's interfaces do not type-check
     predicates: Any = [wanted]
-    observer: Any = FilteringLogObserver(lines, predicates)
+    observer: Any = FilteringLogObserver(lines, [written])  # type: ignore[list-item]
     observers = [observer]
     if also is not None:
         observers.append(FilteringLogObserver(also, predicates))  # type: ignore[arg-type]

@@ -1,10 +1,10 @@
 """
 HTTP pages for probes, Prometheus and people: GET only, nothing kept between requests.
 
-A page is a function that gives status, media type and text, or text in pieces for what is large:
-these are made as the client reads them. Request bodies are not kept, a connection serves one
-request, and connections are bounded: the one that has been open for longest gives way, else who
-only connects could shut out the kubelet.
+A page is a function that gives status, media type and text, now or later, or text in pieces for
+what is large: these are made as the client reads them. Request bodies are not kept, a connection
+serves one request, and connections are bounded: the one that has been open for longest gives way,
+else who only connects could shut out the kubelet.
 
 Of Twisted's web server only the protocol is used: its sites and resources would bring templates,
 URLs and Perspective Broker with them, 47 modules and 2 MB in every process.
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPullProducer
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -41,7 +42,7 @@ class Page:
     media_type: str = PLAIN
 
 
-Pages = Mapping[str, Callable[[], Page]]
+Pages = Mapping[str, Callable[[], "Page | Deferred[Page]"]]
 
 
 class Renders(Protocol):
@@ -133,6 +134,15 @@ class _Pages:
 
     def render(self, request: Any) -> None:
         page = self._page(request)
+        if isinstance(page, Page):
+            self._write(request, page)
+            return
+        gone: list[object] = []
+        request.notifyFinish().addErrback(gone.append)
+        page.addErrback(_failed, request)
+        page.addCallback(lambda made: None if gone else self._write(request, made))
+
+    def _write(self, request: Any, page: Page) -> None:
         request.setResponseCode(page.status)
         request.setHeader("Date", datetimeToString())
         request.setHeader("Content-Type", page.media_type)
@@ -151,7 +161,7 @@ class _Pages:
         request.write(octets)
         request.finish()
 
-    def _page(self, request: Any) -> Page:
+    def _page(self, request: Any) -> "Page | Deferred[Page]":
         if request.method not in (b"GET", b"HEAD"):
             return Page("only GET\n", 405)
         make = self._pages.get(request.path.decode("ascii", "replace"))
@@ -160,8 +170,12 @@ class _Pages:
         try:
             return make()
         except Exception:
-            log.failure("while making the page {path}", path=request.path)
-            return Page("internal error, see the log\n", 500)
+            return _failed(Failure(), request)
+
+
+def _failed(failure: Failure, request: Any) -> Page:
+    log.failure("while making the page {path}", failure, path=request.path)
+    return Page("internal error, see the log\n", 500)
 
 
 @implementer(IPullProducer)

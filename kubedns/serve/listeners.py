@@ -36,6 +36,7 @@ class Listeners:
     wanted: returns the addresses to serve, None for all of them; asked again every 30 s.
     make: returns the receiver of a UDP socket; its second argument tells that it is a wildcard's.
     streams: the factory of TCP connections. seen: told of the machine's addresses when they change.
+    shared: set before `open` where several processes share the port.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Listeners:
         self._make = make
         self._streams = streams
         self._seen = seen
+        self.shared = False
         self._known: list[str] = []
         self._tcp: dict[str, Any] = {}
         self._udp: dict[str, SocketThread] = {}
@@ -156,13 +158,15 @@ class Listeners:
                     log.warn("{error}; trying again", error=str(error))
 
     def _add_tcp(self, host: str) -> None:
-        with sockets.tcp(host, self._port) as listening:  # the reactor keeps a duplicate
+        with sockets.tcp(
+            host, self._port, shared=self.shared
+        ) as listening:  # the reactor keeps a duplicate
             self._tcp[host] = self._reactor.adoptStreamPort(
                 listening.fileno(), listening.family, self._streams
             )
 
     def _add_udp(self, host: str) -> None:
-        bound = sockets.udp(host, self._port)
+        bound = sockets.udp(host, self._port, shared=self.shared)
         receiver = self._make(bound, not host)
         try:
             receiver.start()

@@ -29,27 +29,29 @@ def is_wildcard(host: str) -> bool:
     return host in ("", "0.0.0.0", "::")
 
 
-def tcp(host: str, port: int) -> socket.socket:
+def tcp(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """
-    Return a listening TCP socket.
+    Return a listening TCP socket; shared: other processes of ours listen there, too.
 
     Raises:
         ListenError: see there.
     """
-    made = _bound(host, port, socket.SOCK_STREAM)
+    made = _bound(host, port, socket.SOCK_STREAM, shared)
     made.listen(_BACKLOG)
     made.setblocking(False)
     return made
 
 
-def udp(host: str, port: int) -> socket.socket:
+def udp(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """
     Return a bound, blocking UDP socket; a wildcard one notes where each datagram went.
+
+    shared: other processes of ours have the same address, and each gets its share of the clients.
 
     Raises:
         ListenError: see there.
     """
-    made = _bound(host, port, socket.SOCK_DGRAM)
+    made = _bound(host, port, socket.SOCK_DGRAM, shared)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UDP_BUFFER)
     if is_wildcard(host):
         if made.family == socket.AF_INET6:
@@ -70,7 +72,7 @@ def local_addresses() -> list[str]:
     return sorted(found, key=lambda text: (not ipaddress.ip_address(text).is_loopback, text))
 
 
-def _bound(host: str, port: int, kind: int) -> socket.socket:
+def _bound(host: str, port: int, kind: int, shared: bool) -> socket.socket:
     families = _families(host)
     for number, (family, address) in enumerate(families):
         made = None
@@ -79,6 +81,8 @@ def _bound(host: str, port: int, kind: int) -> socket.socket:
             # UDP: the wildcard socket and those of single addresses share the port. Another
             # server on it is found by TCP, whose port is opened first.
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not is_wildcard(host))
             made.bind((address, port))
