@@ -28,6 +28,7 @@ class Attempt:
                  "sent_at", "soft_at", "tcp", "turn", "upstream")  # fmt: skip
 
     line: Any
+    turn: Turn
 
     def __init__(self, exchange: "Exchange[Any]", turn: Turn, now: float) -> None:
         self.exchange = exchange

@@ -73,18 +73,23 @@ class Cache:
 
     def put(self, key: bytes, stored: Stored, now: float) -> None:
         """Keep an answer in place of any other to its question."""
-        cost = _cost(key, stored)
-        if not self.max_entries or cost > self.max_octets:
-            self.drop(key)
-            return
-        old = self.entries.get(key)
+        entries = self.entries
+        cost = _ENTRY_COST + len(key) + len(stored.octets)
+        if stored.marks:
+            cost = _cost(key, stored)
+        old = entries.get(key)
         if old is None:
-            self._make_room(now, entries=1, octets=cost)
+            if len(entries) >= self.max_entries or self.octets + cost > self.max_octets:
+                if not self.max_entries or cost > self.max_octets:
+                    return
+                self._make_room(now, entries=1, octets=cost)
             self._queue.append(key)
         else:  # it keeps its place in the queue
             self._forget(key, old)
+            if cost > self.max_octets:
+                return
             stored.used = old.used
-        self.entries[key] = stored
+        entries[key] = stored
         self.octets += cost
         if stored.marks:
             self.by_name.add(key, stored.marks)

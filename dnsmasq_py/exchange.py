@@ -136,6 +136,17 @@ class Exchange(Generic[R]):
             self._replace(now)
             self.due = now  # the outcome, if it is already clear, is not for our caller's stack
 
+    def adopt(self, attempt: Attempt) -> None:
+        """Go on with an attempt that was made without us (express.py), in place of `start`."""
+        turn = attempt.turn = Turn(attempt.upstream)
+        turn.sent(attempt.sent_at)
+        attempt.exchange = self
+        attempt.lost = False
+        self.turns.append(turn)
+        self.attempts.append(attempt)
+        if attempt.soft_at < self.due:
+            self.due = attempt.soft_at
+
     def received(self, attempt: Attempt, message: bytes, now: float) -> bool:
         """Take a reply to an attempt; tell whether the attempt is over."""
         if not attempt.open:

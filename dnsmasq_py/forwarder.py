@@ -18,6 +18,7 @@ from dnsmasq_py.attempt import Dialer
 from dnsmasq_py.cache import Cache
 from dnsmasq_py.chaos import Chaos
 from dnsmasq_py.counters import Counters
+from dnsmasq_py.express import Ask, Express
 from dnsmasq_py.failures import Failures
 from dnsmasq_py.feed import Feed
 from dnsmasq_py.flights import Flights
@@ -80,7 +81,7 @@ class Forwarder:
         self.failures = Failures()
         self.purges = Purges(cache, self.failures, lambda name: self.routes.find(name).cluster)
         self.feed = Feed(options.kubedns_server, self.purges, self._has_zone, agenda.add)
-        self._keeping = Keeping(options, cache, self.purges, self.feed)
+        self.keeping = Keeping(options, cache, self.purges, self.feed)
         self.crowd = Crowd()
         self.flights = Flights(options.dns_forward_max, counters)
         # Whether replies may be kept octet by octet: nothing in them is ever taken out.
@@ -90,9 +91,10 @@ class Forwarder:
         self.probe_seen: Callable[[bytes], bool] = lambda _: False
         self._chaos = statistics
         self._later = later
-        self._epoch = 1
+        self.epoch = 1
         self._trusted = frozenset(options.trusted)
         self._asks_ad = options.proxy_dnssec or bool(options.trusted)
+        self.express = Express(self)
 
     def configure(self, routes: Routes) -> None:
         """
@@ -101,8 +103,9 @@ class Forwarder:
         Questions on their way go on. Answers stay where their route does: each is looked at when it
         is used next (`_is_current`), so a change costs no time now.
         """
+        self.express.unfold_all()
         self.routes = routes
-        self._epoch += 1
+        self.epoch += 1
         self.failures.clear()
         self.cache.clear_ready()
         self.flights.keep_apart(lambda each: self._goes_to(each.name, each.route))
@@ -116,6 +119,9 @@ class Forwarder:
         if not sender[1]:  # nobody could be answered there
             self.counters.dropped["source port 0"] += 1
             return
+        now = self.clock()
+        if not tcp and self.express.take(message, sender, send, now):
+            return
         try:
             query = question.read(message)
         except WireError as error:
@@ -124,7 +130,6 @@ class Forwarder:
             else:
                 self._refuse_message(message, error, sender, send, tcp=tcp)
             return
-        now = self.clock()
         client = Client(query, sender, send, tcp=tcp)
         log = self.answering.log
         if log is not None:
@@ -269,6 +274,7 @@ class Forwarder:
 
     def _under_way(self, key: bytes) -> Resolution | None:
         """Return who asks this already, unless it has changed since, as far as can be known."""
+        self.express.unfold_key(key)
         resolution = step = self.flights.find(key)
         while step is not None:
             changed = self.purges.covers(step.since, (step.name,), missing=True)
@@ -321,6 +327,18 @@ class Forwarder:
         asked.ad = self._asks_ad
         return Resolution(self, key, asked, route, now + self.options.client_deadline_s)
 
+    def adopt(self, client: Client, ask: Ask) -> None:
+        """Take over a question that went the short way, with the client who waits for it."""
+        resolution = self._new(ask.key, _asked(client.query), ask.route, ask.sent_at)
+        resolution.since = ask.since
+        resolution.add(client, ask.sent_at)
+        resolution.adopt(ask)
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many questions are on their way."""
+        return len(self.flights) + len(self.express)
+
     def _wait(self, client: Client, resolution: Resolution, now: float) -> bool:
         if not self.crowd.admit(client.address):
             self.counters.dropped["client limit"] += 1
@@ -367,10 +385,10 @@ class Forwarder:
 
     def _is_current(self, key: bytes, stored: Stored, folded: bytes) -> bool:
         """Tell whether those who gave an answer are still asked; forget it if they are not."""
-        if stored.epoch == self._epoch:
+        if stored.epoch == self.epoch:
             return True
         if all(self._goes_to(n, r) for n, r in ((folded, stored.route), *stored.chain)):
-            stored.epoch = self._epoch
+            stored.epoch = self.epoch
             return True
         self.cache.drop(key)
         return False
@@ -412,6 +430,7 @@ class Forwarder:
             and stored.ttl >= _LEAST_PREFETCHED_S
             and not self.agenda.is_lagging(now)
             and self.flights.find(key) is None
+            and key not in self.express.asks
             and self.failures.find(key, now) is None
         )
         if stored.refreshing and isinstance(route, Route):
@@ -434,7 +453,7 @@ class Forwarder:
             return None
         route = self._where(asked)
         local = self.local.answer(asked.folded, asked.qtype)
-        if local is not None or self.flights.find(key) or not isinstance(route, Route):
+        if local is not None or self._under_way(key) or not isinstance(route, Route):
             return None
         resolution = self._new(key, asked, route, now)
         resolution.background = True
@@ -465,6 +484,7 @@ class Forwarder:
         fresh = stored is not None and now < stored.dies()
         if stored is not None and fresh and self._is_current(key, stored, asked.folded):
             return stored
+        self.express.unfold_key(key)
         known = self.flights.find(key)
         if parent.depth + 1 >= MAX_DEPTH or (known is not None and known.leads_to(parent)):
             return _CIRCLE
@@ -569,7 +589,7 @@ class Forwarder:
 
     def keep(self, resolution: Resolution, stored: Stored, now: float) -> None:
         """Store what was found out."""
-        self._keeping.keep(resolution.key, stored, resolution.since, now)
+        self.keeping.keep(resolution.key, stored, resolution.since, now)
 
 
 def _asked(query: Query) -> Question:

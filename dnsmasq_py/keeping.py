@@ -27,6 +27,9 @@ class Keeping:
 
     def __init__(self, options: Options, cache: Cache, purges: Purges, feed: Feed) -> None:
         self._options = options
+        self._is_special = bool(
+            options.min_cache_ttl_s or options.max_cache_ttl_s is not None or options.no_round_robin
+        )
         self._cache = cache
         self._purges = purges
         self._feed = feed
@@ -55,6 +58,23 @@ class Keeping:
         stored.expires = now + ttl
         if options.max_cache_ttl_s is None and self._is_vouched(key, stored, now):
             stored.expires = now + max(ttl, VOUCHED_S)
+        self._cache.put(key, stored, now)
+
+    def keep_outside(self, key: bytes, stored: Stored, now: float) -> None:
+        """Do the same with an answer in which the cluster has no part, not even by its name."""
+        octets = stored.octets
+        negative = not octets[5] or octets[1] & 15 != rr.NOERROR
+        if negative or self._is_special or not 0 < stored.ttl <= _POSITIVE_CAP_S:
+            options = self._options
+            if negative and options.no_negcache:
+                return
+            ttl = self._ttl(stored, negative)
+            if ttl <= 0:
+                return
+            if options.no_round_robin:
+                stored.cycle = ()
+            stored.ttl = ttl
+            stored.expires = now + ttl
         self._cache.put(key, stored, now)
 
     def _ttl(self, stored: Stored, negative: bool) -> int:

@@ -1,11 +1,11 @@
 """
 The client side: threads that answer from the cache, and the way to the forwarder for all else.
 
-`_serve` is the hot path of the whole pod: a blocking `recvfrom`, one look-up of the octets behind
-the ID, one `sendto`. No parsing, no lock, no reactor, and of the clock one reading, since a reply
-is right only until its TTL changes; then it is aged here, once for the whole second. What is not
-there goes to the reactor's thread with one wake-up for all that came since the last one
-(kubedns.serve.receiver.Backlog).
+The hot path of the whole pod is `Batch.answer` (kubedns/batch.py): receive, one look-up of the
+octets behind the ID, send. No parsing, no lock, no reactor, and of the clock one reading, since a
+reply is right only until its TTL changes; then it is aged in that thread, once for the whole
+second. What is not there goes to the reactor's thread with one wake-up for all that came since the
+last one (kubedns.serve.receiver.Backlog).
 """
 
 import contextlib
@@ -21,15 +21,9 @@ from twisted.internet.defer import Deferred
 
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.stored import Ready
+from kubedns.batch import ROOM, Missed
 from kubedns.serve.answered import Answered
-from kubedns.serve.receiver import (
-    ANCILLARY,
-    MAX_DATAGRAM,
-    TURN_S,
-    Backlog,
-    SocketThread,
-    as_source,
-)
+from kubedns.serve.receiver import TURN_S, Backlog, SocketThread
 
 _STAMP_OF_LAST = 0x8906  # SIOCGSTAMP: when the datagram came that was read last
 _TIMEVAL = struct.Struct("ll")
@@ -87,11 +81,9 @@ class CacheReceiver(SocketThread):
         *,
         any_address: bool,
     ) -> None:
-        super().__init__(bound, backlog, counters, any_address=any_address)
-        self._ready = ready
+        super().__init__(bound, ready, backlog, counters, any_address=any_address)
         self._misses = backlog
         self._counters = counters
-        self._any_address = any_address
         self._gate = threading.Lock()
         self._gate.acquire()
 
@@ -112,11 +104,11 @@ class CacheReceiver(SocketThread):
         """
         receive = self.socket.recvfrom
         send = self.socket.sendto
-        ready = self._ready.get
+        ready = self._table.get
         now = time.monotonic
         while (t := now()) < until and not (self._any_address or self._stopping):
             try:
-                query, client = receive(MAX_DATAGRAM, socket.MSG_DONTWAIT)
+                query, client = receive(ROOM, socket.MSG_DONTWAIT)
             except OSError:  # nothing there, or the socket is being closed
                 return True
             found = ready(query[2:])
@@ -134,58 +126,14 @@ class CacheReceiver(SocketThread):
                 self._misses.answer(query, client, lambda octets, to=client: send(octets, to))  # type: ignore[misc]
         return self._any_address or self._stopping
 
-    def _serve(self) -> None:
-        """Answer until an exception; see the head of this module."""
-        receive = self.socket.recvfrom
-        send = self.socket.sendto
-        ready = self._ready.get
-        now = time.monotonic
-        while True:
-            query, client = receive(MAX_DATAGRAM)
-            found = ready(query[2:])
-            if found is not None:
-                t = now()
-                if t < found.until or found.age(t):
-                    uses = found.uses
-                    found.uses = uses + 1
-                    turns = found.turns
-                    send(query[:2] + turns[uses % len(turns)], client)
-                    continue
-            if self._stopping:
-                return
-            if self._is_young():
-                self._backlog.add(query, client, lambda octets, to=client: send(octets, to))  # type: ignore[misc]
-                if self._misses.may_pause(self):
-                    self._gate.acquire(timeout=TURN_S)
+    def _hand_over(self, misses: list[Missed]) -> None:
+        if not self._is_young(len(misses)):  # the youngest of them; one batch came within a moment
+            return
+        super()._hand_over(misses)
+        if not self._any_address and self._misses.may_pause(self):
+            self._gate.acquire(timeout=TURN_S)
 
-    def _serve_any(self) -> None:
-        """The same on a wildcard socket: the reply leaves from the address that was asked."""
-        receive = self.socket.recvmsg
-        send = self.socket.sendmsg
-        ready = self._ready.get
-        now = time.monotonic
-        while True:
-            query, ancillary, _, client = receive(MAX_DATAGRAM, ANCILLARY)
-            if self._stopping:
-                return
-            source = [as_source(item) for item in ancillary]
-            found = ready(query[2:])
-            if found is not None:
-                t = now()
-                if t < found.until or found.age(t):
-                    uses = found.uses
-                    found.uses = uses + 1
-                    turns = found.turns
-                    send((query[:2], turns[uses % len(turns)]), source, 0, client)
-                    continue
-            if self._is_young():
-
-                def reply_to(octets: bytes, client: Any = client, source: Any = source) -> None:
-                    send((octets,), source, 0, client)
-
-                self._backlog.add(query, client, reply_to)
-
-    def _is_young(self) -> bool:
+    def _is_young(self, queries: int = 1) -> bool:
         """Tell whether the datagram just read is worth an answer that costs something."""
         try:
             stamp = fcntl.ioctl(self.socket, _STAMP_OF_LAST, bytes(_TIMEVAL.size))
@@ -194,8 +142,8 @@ class CacheReceiver(SocketThread):
         seconds, microseconds = _TIMEVAL.unpack(stamp)
         if time.time() - seconds - microseconds / 1e6 < _MAX_AGE_S:
             return True
-        self._counters.dropped["too old"] += 1
-        self._counters.limits["socket queue"] += 1
+        self._counters.dropped["too old"] += queries
+        self._counters.limits["socket queue"] += queries
         return False
 
 

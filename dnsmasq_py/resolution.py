@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisted.logger import Logger
 
 from dnsmasq_py.answering import Client
+from dnsmasq_py.attempt import Attempt
 from dnsmasq_py.exchange import Exchange, Failure
 from dnsmasq_py.filters import BLOCKED, FILTERED, filtered, is_rebind
 from dnsmasq_py.limits import MAX_WAITERS, Failed
@@ -199,21 +200,10 @@ class Resolution:
 
     def ask(self, now: float) -> None:
         """Ask the servers of the route, of which there is one at least."""
-        group = self.route.group
-        assert group is not None
         forwarder = self._forwarder
-        self.is_asked = True
-        exchange = self.exchange = Exchange(
-            self._question,
-            group,
-            forwarder.dialer,
-            self._read,
-            self._finished,
-            self.deadline,
-            late=self._late,
-            extras=not (self.background or forwarder.agenda.is_lagging(now)),
-        )
-        forwarder.flights.start(self, group, now)
+        extras = not (self.background or forwarder.agenda.is_lagging(now))
+        exchange = self._open(extras=extras)
+        forwarder.flights.start(self, exchange.group, now)
         try:
             exchange.start(now)
             forwarder.agenda.add(exchange)
@@ -221,6 +211,31 @@ class Resolution:
                 forwarder.asked(self, exchange.attempts[0].upstream.server)
         except Exception:  # nobody would ever end it
             self._broken(now)
+
+    def adopt(self, attempt: Attempt) -> None:
+        """Go on with what has been asked already, in place of `ask`."""
+        forwarder = self._forwarder
+        exchange = self._open(extras=not forwarder.agenda.is_lagging(attempt.sent_at))
+        exchange.adopt(attempt)
+        forwarder.flights.start(self, exchange.group, attempt.sent_at)
+        if not self.ended:
+            forwarder.agenda.add(exchange)
+
+    def _open(self, *, extras: bool) -> Exchange[Accepted]:
+        group = self.route.group
+        assert group is not None
+        self.is_asked = True
+        self.exchange = Exchange(
+            self._question,
+            group,
+            self._forwarder.dialer,
+            self._read,
+            self._finished,
+            self.deadline,
+            late=self._late,
+            extras=extras,
+        )
+        return self.exchange
 
     def _broken(self, now: float) -> None:
         """End it after a fault of our own, to be called while handling it."""

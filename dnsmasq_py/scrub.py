@@ -24,9 +24,23 @@ _AD = 0x20
 _MAX_PLAIN = 200  # records; a reply with more is taken the long way
 _SIZES = {rr.A: 4, rr.AAAA: 16}
 _EDE = 15
+# Numbers of authority and additional records, and these: nothing, or an OPT that says nothing.
+_USUAL_ENDS = frozenset(
+    (
+        bytes(4),
+        *(
+            b"\0\0\0\1\0\0\x29" + size.to_bytes(2) + bytes(6)
+            for size in (512, 1220, 1232, 1280, 1400, 1410, 1452, 1472, 4096, 8192, 65494, 65535)
+        ),
+    )
+)
 _MAX_EDE_TEXT = 128
 # Types whose RDATA holds names that may be compressed, or that need a look at the whole reply.
 _NOT_PLAIN = frozenset((*response.TYPES_WITH_NAMES, rr.ANY, rr.OPT, 46))
+
+
+Kept = tuple[bytes, tuple[int, ...], tuple[int, ...], int]
+"""What the cache keeps of a plain reply: octets behind the ID, ttls, cycle and ttl (stored.py)."""
 
 
 class Accepted:
@@ -61,12 +75,14 @@ def read(message: bytes, folded: bytes, qtype: int, *, plain: bool = True) -> Ac
         WireError: it is broken.
     """
     if plain and qtype not in _NOT_PLAIN:
-        rcode = message[3] & 15
+        asked = folded + message[HEADER + len(folded) : HEADER + len(folded) + 4]
         try:
             if message[6:8] != b"\0\0":
-                if rcode == rr.NOERROR and (accepted := _addresses(message, folded, qtype)):
-                    return accepted
-            elif rcode in (rr.NOERROR, rr.NXDOMAIN) and (accepted := _nothing(message, folded)):
+                if message[3] & 15 == rr.NOERROR and (kept := addresses(message, asked, qtype)):
+                    return _plain(message, kept)
+            elif message[3] & 15 in (rr.NOERROR, rr.NXDOMAIN) and (kept := nothing(message, asked)):
+                accepted = _plain(message, kept)
+                accepted.error = extended_error(message)
                 return accepted
         except (IndexError, struct.error):
             raise WireError("a reply is cut short", None) from None
@@ -74,18 +90,43 @@ def read(message: bytes, folded: bytes, qtype: int, *, plain: bool = True) -> Ac
     accepted = Accepted(parsed.rcode, ad=bool(message[3] & _AD))
     accepted.response = parsed
     if parsed.rcode != rr.NOERROR or not parsed.answer:
-        accepted.error = _extended_error(message)
+        accepted.error = extended_error(message)
     return accepted
 
 
-def _addresses(message: bytes, folded: bytes, qtype: int) -> Accepted | None:
-    """Read a reply that is nothing but records of the asked name and type; None: it is not."""
-    count = message[6] << 8 | message[7]
-    start = i = HEADER + len(folded) + 4
-    expected = _TO_QNAME + message[start - 4 : start]
-    if message[i : i + 6] != expected or count > _MAX_PLAIN:
+def _plain(message: bytes, kept: Kept) -> Accepted:
+    accepted = Accepted(message[3] & 15, ad=bool(message[3] & _AD))
+    accepted.octets, accepted.ttls, accepted.cycle, accepted.ttl = kept
+    return accepted
+
+
+def addresses(message: bytes, asked: bytes, qtype: int) -> Kept | None:
+    """
+    Read a reply that is nothing but records of the asked name and type; None: it is not.
+
+    asked: the question section in lower case.
+
+    Raises:
+        WireError, IndexError, struct.error: it is broken.
+    """
+    start = i = HEADER + len(asked)
+    expected = _TO_QNAME + asked[-4:]
+    if message[i : i + 6] != expected:
         return None
     size = _SIZES.get(qtype, -1)
+    if message[6:10] == b"\0\1\0\0":  # as most are
+        ttl, length = _FIXED(message, i + 6)
+        if size >= 0 and length != size:
+            raise WireError(f"an address of {length} octets", None)
+        end = i + 12 + length
+        rest = message[8:12] + message[end:]
+        if end > len(message) or (rest not in _USUAL_ENDS and not _rest_is_sound(message, end)):
+            return None
+        octets = b"\x80\x80\0\1\0\1\0\0\0\0" + asked + message[i:end]
+        return octets, (i + 4,), (), ttl if ttl < _TOP_BIT else 0
+    count = message[6] << 8 | message[7]
+    if count > _MAX_PLAIN:
+        return None
     least = _TOP_BIT
     ttls = []
     starts = []
@@ -104,47 +145,38 @@ def _addresses(message: bytes, folded: bytes, qtype: int) -> Accepted | None:
         i += 12 + length
     if not _rest_is_sound(message, i):
         return None
-    accepted = Accepted(rr.NOERROR, ad=bool(message[3] & _AD))
-    if count > 1:
-        cycle = (*starts, i - 2)
-        if len({message[a + 12 : b + 2] for a, b in pairwise(cycle)}) < count:
-            return None
-        accepted.cycle = cycle
-    accepted.octets = b"\x80\x80\0\1" + message[6:8] + b"\0\0\0\0" + folded + message[start - 4 : i]
-    accepted.ttls = tuple(ttls)
-    accepted.ttl = least
-    return accepted
+    cycle = (*starts, i - 2) if count > 1 else ()
+    if len({message[a + 12 : b + 2] for a, b in pairwise(cycle)}) < len(cycle) - 1:
+        return None
+    octets = b"\x80\x80\0\1" + message[6:8] + b"\0\0\0\0" + asked + message[start:i]
+    return octets, tuple(ttls), cycle, least
 
 
-def _nothing(message: bytes, folded: bytes) -> Accepted | None:
-    """Read a reply that is nothing but the SOA of a zone above the name; None: it is not."""
-    start = i = HEADER + len(folded) + 4
+def nothing(message: bytes, asked: bytes) -> Kept | None:
+    """
+    Read a reply that is nothing but the SOA of a zone above the name; None: it is not.
+
+    asked, errors: as above.
+    """
+    start = i = HEADER + len(asked)
     if message[8:10] != b"\0\1" or message[i] < 0xC0:
         return None
     zone = (message[i] & 0x3F) << 8 | message[i + 1]
-    if not _is_label_of_question(folded, zone - HEADER):
+    if not _is_label_of_question(asked, zone - HEADER):
         return None
     rtype, rclass, ttl, length = _RECORD(message, i + 2)
     if rtype != rr.SOA or rclass != rr.IN:
         return None
     rdata = i + 12
     end = rdata + length
-    after = _behind_name(message, rdata, folded, rdata)
-    after = after and _behind_name(message, after, folded, rdata)
+    after = _behind_name(message, rdata, asked[:-4], rdata)
+    after = after and _behind_name(message, after, asked[:-4], rdata)
     if after + 20 != end or not _rest_is_sound(message, end, seen=1):
         return None
     minimum = int.from_bytes(message[end - 4 : end])
-    accepted = Accepted(message[3] & 15, ad=bool(message[3] & _AD))
-    accepted.ttl = 0 if ttl >= _TOP_BIT or minimum >= _TOP_BIT else min(ttl, minimum)
-    accepted.octets = (
-        bytes((0x80, 0x80 | message[3] & 15))
-        + b"\0\1\0\0\0\1\0\0"
-        + folded
-        + message[start - 4 : end]
-    )
-    accepted.ttls = (i + 4,)
-    accepted.error = _extended_error(message)
-    return accepted
+    head = bytes((0x80, 0x80 | message[3] & 15)) + b"\0\1\0\0\0\1\0\0"
+    least = 0 if ttl >= _TOP_BIT or minimum >= _TOP_BIT else min(ttl, minimum)
+    return head + asked + message[start:end], (i + 4,), (), least
 
 
 def _behind_name(message: bytes, at: int, folded: bytes, first: int) -> int:
@@ -196,7 +228,7 @@ def _rest_is_sound(message: bytes, i: int, seen: int = 0) -> bool:
     return False
 
 
-def _extended_error(message: bytes) -> tuple[int, str] | None:
+def extended_error(message: bytes) -> tuple[int, str] | None:
     """Return code and text of the first extended DNS error in a sound reply."""
     if message[10:12] == b"\0\0":
         return None

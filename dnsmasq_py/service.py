@@ -300,7 +300,7 @@ class DnsForwarder:
             upstreams=self._upstreams,
             sockets=self._dialer,
             failures=self._forwarder.failures,
-            in_flight=lambda: len(self._forwarder.flights),
+            in_flight=lambda: self._forwarder.in_flight,
             waiting=lambda: self._forwarder.crowd.total,
             tcp=self._tcp,
             limits={

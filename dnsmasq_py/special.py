@@ -14,7 +14,7 @@ from kubedns.zone import address
 LOCALHOST = names.from_text("localhost")
 RESOLVER_ARPA = names.from_text("resolver.arpa")
 _NOWHERE = (names.from_text("invalid"), names.from_text("onion"))
-_ENDS = (LOCALHOST, *_NOWHERE, names.from_text("arpa"))
+ENDS = (LOCALHOST, *_NOWHERE, names.from_text("arpa"))  # of all names that `answer` knows
 
 _LOOPBACK = {rr.A: b"\x7f\0\0\1", rr.AAAA: bytes(15) + b"\1"}
 _LOOPBACK_NETWORKS = ("127.0.0.0/8", "::1/128")
@@ -81,7 +81,7 @@ def answer(folded: bytes, qtype: int, *, ttl: int, bogus_priv: bool) -> Answer |
 
     bogus_priv: reverse names of all private ranges stay here too, but only for PTR, as in dnsmasq.
     """
-    if not folded.endswith(_ENDS):
+    if not folded.endswith(ENDS):
         return None
     if names.is_below(folded, LOCALHOST):
         return rr.NOERROR, tuple(

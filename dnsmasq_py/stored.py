@@ -18,6 +18,7 @@ from collections.abc import Callable
 from math import ceil, inf
 
 from dnsmasq_py.question import Question
+from kubedns.batch import Turning
 from kubedns.wire import name as names
 from kubedns.wire import reply, response, rr
 from kubedns.wire.question import HEADER, Edns, Query
@@ -78,7 +79,7 @@ class Stored:
     ) -> None:
         self.octets = octets
         self.ttls = _shared(ttls)
-        self.cycle = _shared(cycle)
+        self.cycle = _shared(cycle) if cycle else ()
         self.ttl = ttl
         self.expires = now + ttl
         self.route = route
@@ -200,7 +201,7 @@ class Stored:
         return query.id + turns[self.used % len(turns)]
 
 
-class Ready:
+class Ready(Turning):
     """
     The replies to one exact query, in turn.
 
@@ -219,10 +220,9 @@ class Ready:
         "raw",
         "seen",
         "stored",
-        "turns",
-        "until",
-        "uses",
     )
+
+    turns: tuple[bytes, ...]
 
     def __init__(
         self,
@@ -236,7 +236,7 @@ class Ready:
         self.stored = stored
         self.uses = self.seen = 0  # seen: of these, how many are summed up elsewhere
         self.until = -inf
-        self.turns: tuple[bytes, ...] = ()
+        self.turns = ()
         self._dies = stored.dies()
         self._due = stored.due()
         self._max_ttl = max_ttl
@@ -265,11 +265,10 @@ class Ready:
             octets = self._head + stored.aged(ttl)[10:] + self._opt
             some = range(self._turn, self._turn + min(len(cycle) - 1, _MAX_TURNS))
             self.turns = tuple(_rotated(octets, cycle, turn) for turn in some)
-        elif len(stored.ttls) == 1:
-            at = stored.ttls[0]
-            kept = stored.octets
-            pieces = (self._head, kept[10:at], _U32.pack(ttl), kept[at + 4 :], self._opt)
-            self.turns = (b"".join(pieces),)
+        elif self.turns and len(stored.ttls) == 1:  # by far the most: one record, given before
+            (at,) = stored.ttls
+            (last,) = self.turns
+            self.turns = (last[:at] + _U32.pack(ttl) + last[at + 4 :],)
         else:
             self.turns = (self._head + stored.aged(ttl)[10:] + self._opt,)
         stored.used += 1

@@ -11,6 +11,7 @@ another server gets, 0.25 s apart at first, up to 5 s, until it answers again. N
 that nobody asked for.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from math import inf
 from random import Random
@@ -117,8 +118,16 @@ class Upstream:
             self.patience = _MIN_PATIENCE_S
         else:
             self.patience = rto if rto < _MAX_PATIENCE_S else _MAX_PATIENCE_S
-        self.latency.observe(rtt)
-        self.alive(rcode, now)
+        latency = self.latency
+        latency.counts[bisect_left(LATENCY_S, rtt)] += 1
+        latency.total += rtt
+        self.rcodes[rcode] += 1
+        if rcode == rr.NXDOMAIN:
+            self.nxdomain += 1
+        if self.consec_loss:
+            self._forgive()
+        self.last_ok = now
+        self.score = srtt + self.bad
 
     def alive(self, rcode: int, now: float) -> None:
         """Take in a reply that says nothing of the round trip."""
@@ -127,10 +136,14 @@ class Upstream:
         if rcode == rr.NXDOMAIN:
             self.nxdomain += 1
         if self.consec_loss:
-            self.consec_loss = 0
-            self.up = True
-            self.next_try = inf
+            self._forgive()
         self.score = (self.srtt or _UNKNOWN_S) + self.bad
+
+    def _forgive(self) -> None:
+        """Forget the losses."""
+        self.consec_loss = 0
+        self.up = True
+        self.next_try = inf
 
     def lost(self, now: float) -> None:
         """Take in that an attempt has waited for longer than nearly all answers take, or failed."""

@@ -66,6 +66,7 @@ class Group:
         "domain",
         "edns_size",
         "in_flight",
+        "opt",
         "policy",
         "spelling",
         "tokens",
@@ -88,6 +89,7 @@ class Group:
         self.policy = policy
         self.cluster = cluster
         self.edns_size = edns_size
+        self.opt = b"\0\0\x29" + edns_size.to_bytes(2) + bytes(6)  # of a query without DO
         self.spelling = None if cluster else spelling
         self.in_flight = 0
         self.tokens = _CREDIT
@@ -121,6 +123,34 @@ class Group:
         if best.srtt == 0.0:
             return self._unknown()
         return (best, *self._copies(best, now))
+
+    def sole(self, now: float) -> Upstream | None:
+        """
+        Return who alone gets a new question, over UDP with EDNS; None: there is more to it.
+
+        Then nothing has changed, and `first` is to be asked.
+        """
+        upstreams = self.upstreams
+        best = upstreams[0]
+        if len(upstreams) > 1:
+            if self.policy is not Policy.FASTEST or self._explore_in <= 1:
+                return None
+            least = inf
+            for upstream in upstreams:
+                if upstream.next_try <= now:
+                    return None
+                if upstream.up and upstream.score < least:
+                    best = upstream
+                    least = upstream.score
+            if best.srtt == 0.0:
+                return None
+        if not best.up or best.is_stream or now < best.habits.plain_until:
+            return None
+        if len(upstreams) > 1:
+            self._explore_in -= 1
+        if self.tokens < TOKENS or self.tokens < self.in_flight:
+            self.tokens += _EARNED
+        return best
 
     def alone(self) -> Upstream:
         """Return who gets a new question that is of low priority: no copies."""

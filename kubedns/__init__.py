@@ -8,6 +8,7 @@ wire/     how DNS is spelled
 serve/    sockets in front                a question walks receiver → responder → answers → lookup
 outside/  what the zone cannot answer     stub domains and upstream nameservers
 tell/     what changes, told to caches    a change walks pairing → tree → feed → teller → session
+batch     reads sockets, many datagrams at a time; plainbatch, or _batch.c where a compiler was
 snapshot/ what is served outlives us      sealed, keptfile: any file that does
 service   the wiring                      pages, metrics: what operators see
 """

@@ -2,6 +2,7 @@
 Build step of the image, see Dockerfile: fills a folder that becomes the root of the image.
 
 assemble.py runtime PACKAGES ROOT   Python, the installed packages, and the libraries they need
+assemble.py native SOURCE TARGET    the native piece, into another folder, if there is a compiler
 assemble.py programs SOURCE ROOT    our packages and /kube-dns, /dnsmasq-nanny, /sidecar
 
 Nothing else gets in: no shell, no package manager, no compiler, no pip. What Python needs is found
@@ -50,7 +51,7 @@ FILES = (
 
 def main(step: str, source: Path, root: Path) -> None:
     """Do one of the steps; a missing piece is an exception, and the build ends."""
-    {"runtime": runtime, "programs": programs}[step](source, root)
+    {"runtime": runtime, "native": native, "programs": programs}[step](source, root)
 
 
 def runtime(packages: Path, root: Path) -> None:
@@ -80,10 +81,22 @@ def runtime(packages: Path, root: Path) -> None:
     record_packages(root)
 
 
+def native(source: Path, target: Path) -> None:
+    """Compile `_batch.c`, as setup.py would; without a compiler or headers, say so and go on."""
+    compiler = shutil.which("cc")
+    headers = sysconfig.get_path("include")
+    if compiler is None or not Path(headers, "Python.h").exists():
+        print("no C compiler, or no headers of Python: the native piece is left out")
+        return
+    library = target / f"_batch{sysconfig.get_config_var('EXT_SUFFIX')}"
+    flags = ["-O2", "-shared", "-fPIC", "-s", f"-I{headers}"]
+    subprocess.run([compiler, *flags, "-o", library, source / "_batch.c"], check=True)
+
+
 def programs(source: Path, root: Path) -> None:
     """Put our packages and the three programs into `root`."""
     for program, package in PROGRAMS.items():
-        copy_tree(source / package, root, SITE / package, lambda path: path.name == "__pycache__")
+        copy_tree(source / package, root, SITE / package, _unused_of_ours)
         # I: nothing from the environment or the working directory is imported. B: nothing is
         # written. OO: no docstrings in memory, 7 MB less in a pod; byte_compile says the same.
         text = f"#!{PYTHON} -IBOO\nfrom {package}.__main__ import main\n\nmain()\n"
@@ -112,6 +125,10 @@ def _unused_in_packages(path: Path) -> bool:
     if path.name in ("__pycache__", "test", "tests", "bin") or path.suffix in (".pyi", ".c", ".h"):
         return True
     return str(path) in UNUSED_PACKAGES
+
+
+def _unused_of_ours(path: Path) -> bool:
+    return path.name == "__pycache__" or path.suffix in (".c", ".pyi")
 
 
 def place(path: Path, root: Path) -> None:

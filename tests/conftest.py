@@ -1,11 +1,18 @@
-"""What runs side by side, and in which order, when pytest has several workers (`-n`)."""
+"""
+What tests of all folders may ask for.
+
+Also what runs side by side, and in which order, when pytest has several workers (`-n`).
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from kubedns import batch, plainbatch
 
 HERE = Path(__file__).parent
 TOGETHER = ("realapi", "browser", "pod", "clients", "manifests")
@@ -41,3 +48,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return next((each for each in TOGETHER if each in folders), path)
 
     return ByFolder(config, log)
+
+
+@pytest.fixture(params=["native", "plain"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a test with the native piece and without it, here and in programs that it starts."""
+    if request.param == "plain":
+        monkeypatch.setattr(batch, "Batch", plainbatch.Batch)
+        monkeypatch.setenv("KUBE_DNS_NATIVE", "0")
+        return
+    monkeypatch.delenv("KUBE_DNS_NATIVE", raising=False)
+    if not batch.is_native():
+        reason = "the native piece is not built: no compiler when this was installed?"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)

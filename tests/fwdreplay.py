@@ -370,8 +370,10 @@ class Replay:
         asked = self.client_asks(question, **more)
         if asked.replies:
             return True
+        for route in self.forwarder.routes.all:
+            if route.group is not None:
+                route.group.tokens = 0
         for attempt in self.waiting:
-            attempt.exchange.group.tokens = 0
             self.deliver(attempt, reply_to(asked_of(attempt), rcode="REFUSED").to_wire())
         self.forwarder.failures.clear()
         return False
@@ -379,7 +381,7 @@ class Replay:
     def is_quiet(self) -> bool:
         """Tell whether nothing is under way any more, and nobody waits."""
         forwarder = self.forwarder
-        return not (len(forwarder.flights) or forwarder.crowd.total or self.waiting)
+        return not (forwarder.in_flight or forwarder.crowd.total or self.waiting)
 
 
 def asked_of(attempt: Attempt) -> dns.message.Message:

@@ -1,10 +1,11 @@
 """
 UDP: one thread for each socket, which answers what is ready by itself.
 
-The hot path of the whole process is `_serve`. Its thread waits in a blocking `recvfrom`, looks the
-query's octets up in the table of ready answers, and sends the next turn of what it finds: no
-parsing, no lock, no reactor. In prototypes that took 0.9 of the CPU of a reactor which drains its
-socket per wake-up when saturated, and 0.6 at 1,000 queries a second, where wake-ups dominate.
+The hot path of the whole process is `Batch.answer` (kubedns/batch.py): the thread waits for
+datagrams, looks their octets up in the table of ready answers, and sends the next turn of what it
+finds: no parsing, no lock, no reactor. In prototypes that took 0.9 of the CPU of a reactor which
+drains its socket per wake-up when saturated, and 0.6 at 1,000 queries a second, where wake-ups
+dominate.
 
 What is not in the table goes to the reactor's thread, which alone may touch the zone: gathered in a
 queue, with one wake-up for all that came since the last one. The queue is bounded; what does not
@@ -13,23 +14,24 @@ fit is dropped, as the kernel would.
 A wildcard socket must answer from the address that was asked (RFC 2181 section 4.1), which takes
 ancillary data with each datagram and 1.3 times the CPU. So there is a plain socket for every
 address that the machine has, up to a bound, the kernel prefers them, and the wildcard socket
-(`_serve_any`) catches the rest: addresses that came a moment ago, and all of 127/8.
+catches the rest: addresses that came a moment ago, and all of 127/8.
 """
 
 import contextlib
+import os
 import random
 import socket
-import struct
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
-from time import perf_counter
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from kubedns import batch
+from kubedns.batch import Missed, Source
 from kubedns.serve.answered import Answered
 from kubedns.serve.counters import Counters
 from kubedns.wire import question, reply, rr
@@ -37,13 +39,10 @@ from kubedns.zone.answers import Answer, Key
 
 log = Logger()
 
-MAX_DATAGRAM = 4096  # a query of one question and a few options; the kernel cuts the rest off
 _MAX_QUEUE = 4096
 TURN_S = 0.005  # how long one client's questions may keep the reactor at a time
 _JOIN_S = 1.0
 _PAUSE_S = 0.05  # of a receiver whose socket cannot be read
-_SAMPLE = 1024  # every so many ready answers one is timed
-ANCILLARY = 128
 
 Respond = Callable[[bytes], Answered]
 Send = Callable[[bytes], object]
@@ -159,20 +158,29 @@ def send_failure(message: bytes, send: Send, counters: Drops) -> None:
 
 class SocketThread:
     """
-    A UDP socket and the thread that reads it; heirs say how queries are answered.
+    A UDP socket and the thread that reads it.
 
-    any_address: the socket is bound to a wildcard, so the address that was asked must be noted.
+    table: answers in turns by the octets behind the ID. any_address: the socket is bound to a
+    wildcard, so the address that was asked must be noted.
     """
 
     def __init__(
-        self, bound: socket.socket, backlog: Backlog, counters: Drops, *, any_address: bool
+        self,
+        bound: socket.socket,
+        table: dict[Any, Any],
+        backlog: Backlog,
+        counters: Drops,
+        *,
+        any_address: bool,
     ) -> None:
         self.socket = bound
+        self._table = table
         self._backlog = backlog
         self._drops = counters
+        self._any_address = any_address
         self._stopping = False
-        run = self._serve_any if any_address else self._serve
-        self._thread = threading.Thread(target=self._run, args=(run,), daemon=True, name="receiver")
+        self._batch = batch.Batch(bound, any_address=any_address)
+        self._thread = threading.Thread(target=self._run, daemon=True, name="receiver")
 
     def start(self) -> None:
         """Begin to answer."""
@@ -181,6 +189,7 @@ class SocketThread:
     def halt(self) -> None:
         """Begin to stop: the thread ends with the query that it has in hand."""
         self._stopping = True
+        self._batch.stop()
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RD)  # wakes a blocked recvfrom, although it raises
 
@@ -191,10 +200,10 @@ class SocketThread:
             self._thread.join(timeout=_JOIN_S)
         self.socket.close()
 
-    def _run(self, serve: Callable[[], None]) -> None:
+    def _run(self) -> None:
         while not self._stopping:
             try:
-                serve()
+                self._serve()
             except OSError as error:
                 # What one client's address made impossible (port 0, no route) is not ours to fix.
                 if self._can_read():
@@ -219,11 +228,29 @@ class SocketThread:
 
     def _serve(self) -> None:
         """Answer until an exception, or a call of `halt`."""
-        raise NotImplementedError
+        while not self._stopping:
+            misses: list[Missed] = []
+            failures: list[int] = []
+            try:
+                self._batch.answer(self._table, misses, failures)
+            finally:
+                for number in failures:
+                    self._drops.dropped[f"send: {os.strerror(number)}"] += 1
+                if misses and not self._stopping:
+                    self._hand_over(misses)
 
-    def _serve_any(self) -> None:
-        """Answer until then on a wildcard socket, from the address that was asked."""
-        raise NotImplementedError
+    def _hand_over(self, misses: list[Missed]) -> None:
+        """Let the reactor's thread answer these."""
+        for query, client, source in misses:
+            self._backlog.add(query, client, self._sender(client, source))
+
+    def _sender(self, client: Any, source: Source) -> Send:
+        """Return how to reply to one client."""
+        if self._any_address:
+            send_from = self.socket.sendmsg
+            return lambda octets: send_from((octets,), source, 0, client)
+        send = self.socket.sendto
+        return lambda octets: send(octets, client)
 
 
 class Receiver(SocketThread):
@@ -238,68 +265,10 @@ class Receiver(SocketThread):
         *,
         any_address: bool,
     ) -> None:
-        super().__init__(bound, backlog, counters, any_address=any_address)
-        self._table = table
+        super().__init__(bound, table, backlog, counters, any_address=any_address)
         self._counters = counters
 
-    def _serve(self) -> None:
-        """Answer until an exception; see the head of this module."""
-        receive = self.socket.recvfrom
-        send = self.socket.sendto
-        ready = self._table.get
-        until_sample = _SAMPLE
-        while True:
-            query, client = receive(MAX_DATAGRAM)
-            answer = ready(query[2:])
-            if answer is None:
-                if self._stopping:
-                    return
-                self._backlog.add(query, client, lambda octets, to=client: send(octets, to))  # type: ignore[misc]
-                continue
-            uses = answer.uses
-            answer.uses = uses + 1
-            turns = answer.turns
-            if until_sample:
-                until_sample -= 1
-                send(query[:2] + turns[uses % len(turns)], client)
-            else:
-                until_sample = _SAMPLE
-                began = perf_counter()
-                send(query[:2] + turns[uses % len(turns)], client)
-                self._counters.sample_hit(perf_counter() - began)
-
-    def _serve_any(self) -> None:
-        """The same on a wildcard socket: the reply leaves from the address that was asked."""
-        receive = self.socket.recvmsg
-        send = self.socket.sendmsg
-        ready = self._table.get
-        while True:
-            query, ancillary, _, client = receive(MAX_DATAGRAM, ANCILLARY)
-            if self._stopping:
-                return
-            source = [as_source(item) for item in ancillary]
-            answer = ready(query[2:])
-            if answer is None:
-
-                def reply_to(octets: bytes, client: Any = client, source: Any = source) -> None:
-                    send((octets,), source, 0, client)
-
-                self._backlog.add(query, client, reply_to)
-                continue
-            uses = answer.uses
-            answer.uses = uses + 1
-            turns = answer.turns
-            send((query[:2], turns[uses % len(turns)]), source, 0, client)
-
-
-def as_source(item: tuple[int, int, bytes]) -> tuple[int, int, bytes]:
-    """
-    Turn the note where a datagram went into the wish where its reply comes from.
-
-    Without the interface, so that routing may choose another one; link-local addresses need it.
-    """
-    level, kind, octets = item
-    if level == socket.IPPROTO_IP:
-        _, local, _ = struct.unpack("=I4s4s", octets[:12])
-        return level, kind, struct.pack("=I4s4s", 0, local, b"\0" * 4)
-    return level, kind, octets if octets[:2] == b"\xfe\x80" else octets[:16] + b"\0" * 4
+    def _hand_over(self, misses: list[Missed]) -> None:
+        super()._hand_over(misses)
+        if self._batch.send_s:
+            self._counters.sample_hit(self._batch.send_s)

@@ -18,7 +18,9 @@ with its next question.
 import random
 from collections.abc import Callable, Hashable, Iterable
 from itertools import islice
+from math import inf
 
+from kubedns.batch import Turning
 from kubedns.wire.reply import Rotation, Turns
 
 MAX_ENTRIES = 8192
@@ -29,7 +31,7 @@ _KEY_COST = 700  # octets that key, answer and tag take beside the turns, measur
 Key = bytes | tuple[bytes, bool]  # the second form, for TCP, is none that a datagram could be
 
 
-class Answer:
+class Answer(Turning):
     """
     One answer in all its turns.
 
@@ -37,10 +39,13 @@ class Answer:
     by which the uses are summed up. keys: the forms of its question under which it is kept.
     """
 
-    __slots__ = ("first", "keys", "label", "octets", "tags", "turns", "uses")
+    __slots__ = ("first", "keys", "label", "octets", "tags")
+
+    turns: Turns
 
     def __init__(self, turns: Turns, label: Hashable, tags: Iterable[bytes], first: int) -> None:
         self.turns = turns
+        self.until = inf  # it leaves the table when it is wrong
         self.label = label
         self.tags = tuple(tags)
         self.keys: list[Key] = []

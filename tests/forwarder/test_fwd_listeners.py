@@ -34,6 +34,7 @@ def ipv6() -> None:
         unavailable("no IPv6 here")
 
 
+@pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
 @pytest.mark.parametrize("server", ["127.0.0.1", "127.0.0.5", "127.9.9.9", "::1"])
 def test_a_wildcard_answers_from_the_address_that_was_asked(
@@ -49,6 +50,7 @@ def test_a_wildcard_answers_from_the_address_that_was_asked(
         assert forwarder.look("nas.example.", tcp=tcp) == {SEVEN}
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_misses_come_from_the_address_that_was_asked(
     start: Start, server: StartServer, ipv6: None
 ) -> None:
@@ -93,6 +95,7 @@ def test_the_loopback_interface(start: Start, ipv6: None) -> None:
         assert forwarder.look("nas.example.") == {SEVEN}
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_clients_of_one_address_and_port_share_nothing(start: Start, server: StartServer) -> None:
     """Two names asked with one ID from one socket: each gets its own answer."""
     forwarder = start(f"--server={server().server}", NAS)

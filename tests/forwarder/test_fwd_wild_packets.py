@@ -152,6 +152,7 @@ def is_right(forwarder: Forwarder) -> None:
     assert len(forwarder.log()) < 1 << 20, "packets do not fill the log"
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_fifty_thousand_mutated_packets_of_clients(start: Start, server: StartServer) -> None:
     """What cannot be read is counted by kind; what can is answered."""
     behind = server(anything)

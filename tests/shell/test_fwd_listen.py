@@ -22,6 +22,8 @@ ASKED = query(f"{NAME} A", flags="RD").to_wire()
 ADDRESSES = [f"{NAME} 60 IN A 192.0.2.{i}" for i in range(3)]
 DEADLINE_S = 20.0
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 class Reactor:
     """A thread that runs what receivers hand over, one after the other."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from kubedns import batch, plainbatch
 from kubedns.serve import sockets
 from kubedns.serve.counters import Counters
 from kubedns.serve.receiver import TURN_S, Backlog, Receiver, Respond, answering
@@ -19,6 +20,8 @@ N = "shop.svc.cluster.local."
 ASKED = query(f"web.{N} A").to_wire()
 CLIENT = ("127.0.0.1", 40000)
 DEADLINE_S = 20.0
+
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 
 class Reactor:
@@ -291,6 +294,7 @@ def test_a_socket_that_cannot_be_read_is_tried_now_and_then(
         pauses.append(bound.calls)
         pause(seconds)
 
+    monkeypatch.setattr(batch, "Batch", plainbatch.Batch)  # to fail there takes a real socket
     monkeypatch.setattr("kubedns.serve.receiver.time.sleep", sleep)
     bound, counters = Broken(can_read=can_read), Counters()
     backlog = _backlog(lambda message: message, counters)

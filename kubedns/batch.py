@@ -1,0 +1,42 @@
+"""
+Answers that are given in turns, and what reads a socket to give them: the native piece, if it is.
+
+`Batch(socket, any_address=...).answer(table, misses, failures)` answers what comes by a blocking
+UDP socket from a table of `Turning`s by the octets behind the ID. It returns when something is left
+for others to do, having put it into the two lists, empty until then: queries that the table has no
+answer to, each with its client's address and, on a wildcard socket, the ancillary data that its
+reply needs; and the errno of every reply that could not be sent. A fault of ours is raised, after
+the other queries of the same batch were served.
+
+All of it belongs to one thread, but `stop`, which lets `answer` return after the batch it has in
+hand; who waits for a datagram is woken by `shutdown`. The socket must stay open until then.
+
+`_batch.c` is used where a compiler was when this was installed, unless KUBE_DNS_NATIVE=0 is in the
+environment; plainbatch.py everywhere else.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+from kubedns import plainbatch
+from kubedns.plainbatch import ROOM as ROOM
+from kubedns.plainbatch import Missed as Missed
+from kubedns.plainbatch import Source as Source
+
+if TYPE_CHECKING:
+    from kubedns.plainbatch import Batch as Batch
+    from kubedns.plainbatch import Turning as Turning
+else:
+    try:
+        if os.environ.get("KUBE_DNS_NATIVE") == "0":
+            raise ImportError("not wanted")
+        from kubedns._batch import Batch as Batch
+        from kubedns._batch import Turning as Turning
+    except ImportError:
+        from kubedns.plainbatch import Batch as Batch
+        from kubedns.plainbatch import Turning as Turning
+
+
+def is_native() -> bool:
+    """Tell whether the native piece is in use."""
+    return Batch is not plainbatch.Batch

@@ -1,0 +1,243 @@
+"""
+What the native piece does (_batch.c), in Python: the same two classes, held to the same tests.
+
+One datagram costs a `recvfrom` and a `sendto`, with a tuple and a text made for each address. When
+datagrams come thick, plain sockets are read by `recvmmsg` and answered by `sendmmsg`, called
+through ctypes, until nothing is left: dearer for one datagram, cheaper from three on.
+"""
+
+import ctypes
+import errno
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+ROOM = 4096  # octets of a query; the kernel cuts the rest off
+MOST = 32  # datagrams in a batch
+_ANCILLARY = 128
+_NAME = 28  # octets of a socket address, of either family
+_THICK_S = 30e-6  # datagrams that come within so long of each other come thick
+_HEADER = struct.Struct("@PIxxxxPNPNixxxxIxxxx")  # struct mmsghdr: name, parts, ancillary, flags
+_PART = struct.Struct("@PN")  # struct iovec
+
+Source = list[tuple[int, int, bytes]]  # ancillary data: where a reply leaves from
+Missed = tuple[bytes, Any, Source]  # the message, its client's socket address
+
+
+class Turning:
+    """
+    An answer in turns, of which each use takes the next.
+
+    until: from then on (monotonic seconds) its method `age(now)` says whether it may still be
+    given, and changes turns and until if so.
+    """
+
+    __slots__ = ("turns", "until", "uses")
+
+    turns: Any
+    until: float
+    uses: int
+
+    def age(self, now: float) -> bool:
+        """Return whether it may still be given."""
+        raise NotImplementedError
+
+
+class Batch:
+    """What reads one blocking UDP socket; see batch.py."""
+
+    def __init__(self, bound: socket.socket, *, any_address: bool) -> None:
+        self.send_s = 0.0  # what sending one reply took, when it was measured last
+        self._socket = bound
+        self._stopped = False
+        self._serve = self._serve_any if any_address else self._serve_one
+        self._many: _Many | None = None
+
+    def stop(self) -> None:
+        """Let `answer` return after what it has in hand."""
+        self._stopped = True
+
+    def answer(self, table: dict[Any, Any], misses: list[Missed], failures: list[int]) -> None:
+        """Answer what is in the table, until there is something else to do."""
+        while not (self._stopped or misses or failures):
+            self._serve(table, misses, failures)
+
+    def _serve_one(self, table: dict[Any, Any], misses: list[Missed], failures: list[int]) -> None:
+        receive = self._socket.recvfrom
+        send = self._socket.sendto
+        ready = table.get
+        now = time.monotonic
+        thick = 0.0
+        while not self._stopped:
+            query, client = receive(ROOM)
+            found = ready(query[2:])
+            if found is None or not ((t := now()) < found.until or found.age(t)):
+                misses.append((query, client, []))
+                return
+            uses = found.uses
+            found.uses = uses + 1
+            turns = found.turns
+            try:
+                send(query[:2] + turns[uses % len(turns)], client)
+            except OSError as error:  # the client's address, or its network
+                failures.append(error.errno or errno.EIO)
+                return
+            if t < thick:
+                if self._many is None:
+                    self._many = _Many(self._socket)
+                while not self._stopped and self._many.answer(table, misses, failures):
+                    self.send_s = self._many.send_s
+                    if misses or failures:
+                        return
+            thick = t + _THICK_S
+
+    def _serve_any(self, table: dict[Any, Any], misses: list[Missed], failures: list[int]) -> None:
+        """The same on a wildcard socket: the reply leaves from the address that was asked."""
+        receive = self._socket.recvmsg
+        send = self._socket.sendmsg
+        ready = table.get
+        now = time.monotonic
+        while not self._stopped:
+            query, ancillary, _, client = receive(ROOM, _ANCILLARY)
+            source = [as_source(item) for item in ancillary]
+            found = ready(query[2:])
+            if found is None or not ((t := now()) < found.until or found.age(t)):
+                misses.append((query, client, source))
+                return
+            uses = found.uses
+            found.uses = uses + 1
+            turns = found.turns
+            try:
+                send((query[:2], turns[uses % len(turns)]), source, 0, client)
+            except OSError as error:
+                failures.append(error.errno or errno.EIO)
+                return
+
+
+class _Many:
+    """Buffers for a batch on a plain socket, as the system calls want them, and these calls."""
+
+    def __init__(self, bound: socket.socket) -> None:
+        self.send_s = 0.0
+        self._socket = bound
+        self._queries = memoryview(bytearray(MOST * ROOM))
+        self._replies = memoryview(bytearray(MOST * ROOM))
+        self._names = memoryview(bytearray(MOST * _NAME))
+        self._name_at = [_address(self._names) + i * _NAME for i in range(MOST)]
+        self._in, self._in_parts = self._made(self._queries)
+        self._out, self._out_parts = self._made(self._replies)
+        self._sizes = self._in.cast("I")[14 :: _HEADER.size // 4]  # msg_len of each
+        self._targets = self._out.cast("Q")[:: _HEADER.size // 8]  # msg_name
+        self._lengths = self._out_parts.cast("Q")[1::2]  # iov_len
+        library = ctypes.CDLL(None, use_errno=True)
+        self._receive, self._send = library.recvmmsg, library.sendmmsg
+        self._fd = ctypes.c_int(bound.fileno())
+        self._in_at = ctypes.c_void_p(_address(self._in))
+        self._out_at = [ctypes.c_void_p(at) for at in _every(_address(self._out), _HEADER.size)]
+        self._numbers = [ctypes.c_int(number) for number in range(MOST + 1)]
+        self._without_waiting = ctypes.c_int(socket.MSG_DONTWAIT)
+
+    def _made(self, octets: memoryview) -> tuple[memoryview, memoryview]:
+        """Return message headers and parts that point to pieces of these octets."""
+        names = _NAME if self._socket.family == socket.AF_INET6 else 16
+        parts = memoryview(bytearray(MOST * _PART.size))
+        heads = memoryview(bytearray(MOST * _HEADER.size))
+        begin, at = _address(octets), _address(parts)
+        for i, name_at in enumerate(self._name_at):
+            _PART.pack_into(parts, i * _PART.size, begin + i * ROOM, ROOM)
+            part_at = at + i * _PART.size
+            _HEADER.pack_into(heads, i * _HEADER.size, name_at, names, part_at, 1, 0, 0, 0, 0)
+        return heads, parts
+
+    def answer(self, table: dict[Any, Any], misses: list[Missed], failures: list[int]) -> bool:
+        """Answer what is there now; False: nothing, or it cannot be read."""
+        got = self._receive(self._fd, self._in_at, self._numbers[MOST], self._without_waiting, None)
+        if got <= 0:
+            return False
+        queries, replies, ready = self._queries, self._replies, table.get
+        faults: list[Exception] = []
+        t = time.monotonic()
+        at = end = replied = 0
+        for i, size in enumerate(self._sizes[:got].tolist()):
+            at = i * ROOM
+            try:
+                found = ready(bytes(queries[at + 2 : at + size]))
+                if found is None or not (t < found.until or found.age(t)):
+                    misses.append((bytes(queries[at : at + size]), self._client(i), []))
+                    continue
+                uses = found.uses
+                found.uses = uses + 1
+                turns = found.turns
+                turn = turns[uses % len(turns)]
+                length = len(turn) + 2
+                if length > ROOM:
+                    self._send_alone(i, turn, failures)
+                    continue
+                end = replied * ROOM
+                replies[end : end + 2] = queries[at : at + 2]
+                replies[end + 2 : end + length] = turn
+            except Exception as error:  # one query must not cost another one its answer
+                faults.append(error)
+                continue
+            self._lengths[replied] = length
+            self._targets[replied] = self._name_at[i]
+            replied += 1
+        self._send_all(replied, failures)
+        if replied:
+            self.send_s = (time.monotonic() - t) / replied
+        if faults:
+            raise faults[0] if len(faults) == 1 else ExceptionGroup("in a batch", faults)
+        return True
+
+    def _send_all(self, replied: int, failures: list[int]) -> None:
+        sent = 0
+        none = self._numbers[0]
+        while sent < replied:
+            now = self._send(self._fd, self._out_at[sent], self._numbers[replied - sent], none)
+            if now > 0:
+                sent += now
+            elif now == 0 or ctypes.get_errno() != errno.EINTR:
+                failures.append(ctypes.get_errno())
+                sent += 1
+
+    def _send_alone(self, i: int, turn: bytes, failures: list[int]) -> None:
+        """Send a reply that is too large for its place."""
+        begin = i * ROOM
+        try:
+            self._socket.sendto(bytes(self._queries[begin : begin + 2]) + turn, self._client(i))
+        except OSError as error:
+            failures.append(error.errno or errno.EIO)
+
+    def _client(self, i: int) -> Any:
+        """Return a client's address as the socket module writes it."""
+        name = bytes(self._names[i * _NAME : (i + 1) * _NAME])
+        port = int.from_bytes(name[2:4])
+        if self._socket.family == socket.AF_INET:
+            return socket.inet_ntop(socket.AF_INET, name[4:8]), port
+        flow, scope = int.from_bytes(name[4:8]), struct.unpack_from("=I", name, 24)[0]
+        return socket.inet_ntop(socket.AF_INET6, name[8:24]), port, flow, scope
+
+
+def as_source(item: tuple[int, int, bytes]) -> tuple[int, int, bytes]:
+    """
+    Turn the note where a datagram went into the wish where its reply comes from.
+
+    Without the interface, so that routing may choose another one; link-local addresses need it.
+    """
+    level, kind, octets = item
+    if level == socket.IPPROTO_IP:
+        _, local, _ = struct.unpack("=I4s4s", octets[:12])
+        return level, kind, struct.pack("=I4s4s", 0, local, b"\0" * 4)
+    return level, kind, octets if octets[:2] == b"\xfe\x80" else octets[:16] + b"\0" * 4
+
+
+def _address(octets: memoryview) -> int:
+    """Return where they are, as long as somebody holds them."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(octets))
+
+
+def _every(begin: int, size: int) -> Iterator[int]:
+    return (at for at, _ in zip(count(begin, size), range(MOST)))
