@@ -127,7 +127,7 @@ class CacheReceiver(SocketThread):
         return self._any_address or self._stopping
 
     def _hand_over(self, misses: list[Missed]) -> None:
-        if not self._is_young(len(misses)):  # the youngest of them; one batch came within a moment
+        if not self._is_young(len(misses)):  # the youngest; after a stall some may be older
             return
         super()._hand_over(misses)
         if not self._any_address and self._misses.may_pause(self):

@@ -113,6 +113,12 @@ static double monotonic(void)
     return now.tv_sec + now.tv_nsec / 1e9;
 }
 
+/* Sandboxes may refuse these calls, or MSG_WAITFORONE: then it is one datagram at a time. */
+static int is_refused(int error)
+{
+    return error == ENOSYS || error == EPERM || error == EINVAL;
+}
+
 /* Send all replies, without the lock; one that fails does not keep the others. */
 static void send_all(Batch *self)
 {
@@ -122,6 +128,8 @@ static void send_all(Batch *self)
 
     while (at < self->count) {
         int sent = sendmmsg(self->fd, self->out + at, self->count - at, 0);
+        if (sent < 0 && is_refused(errno) && sendmsg(self->fd, &self->out[at].msg_hdr, 0) >= 0)
+            sent = 1;
         if (sent > 0) {
             at += sent;
         } else if (sent == 0 || errno != EINTR) {
@@ -143,9 +151,14 @@ static int receive(Batch *self)
         from->msg_namelen = sizeof self->clients[i];
         from->msg_controllen = self->noting ? NOTES : 0;
     }
-    do
+    do {
         got = recvmmsg(self->fd, self->in, MOST, MSG_WAITFORONE, NULL);
-    while (got < 0 && errno == EINTR);
+        if (got < 0 && is_refused(errno)) {
+            ssize_t size = recvmsg(self->fd, &self->in[0].msg_hdr, 0);
+            got = size < 0 ? -1 : 1;
+            self->in[0].msg_len = size < 0 ? 0 : size;
+        }
+    } while (got < 0 && errno == EINTR);
     self->used = got > 0 ? got : 0;
     return got;
 }

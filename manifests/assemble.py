@@ -118,7 +118,7 @@ def copy_tree(source: Path, root: Path, target: Path, unused: Callable[[Path], b
 
 
 def _unused_in_stdlib(path: Path) -> bool:
-    return path.name in UNUSED or path.name.startswith("config-")
+    return path.name in UNUSED or path.name.startswith(("config-", "_tkinter."))
 
 
 def _unused_in_packages(path: Path) -> bool:

@@ -198,33 +198,22 @@ class SocketThread:
         self.halt()
         if self._thread.ident is not None:
             self._thread.join(timeout=_JOIN_S)
-        self.socket.close()
+        if not self._thread.is_alive():
+            self.socket.close()  # else the number might be another socket's while it is read
 
     def _run(self) -> None:
         while not self._stopping:
             try:
                 self._serve()
             except OSError as error:
-                # What one client's address made impossible (port 0, no route) is not ours to fix.
-                if self._can_read():
-                    self._drops.dropped[f"send: {error.strerror}"] += 1
-                elif not self._stopping:
+                if not self._stopping:
                     self._drops.dropped[f"receive: {error.strerror}"] += 1
                     time.sleep(_PAUSE_S)  # else it would fail as fast as it can, perhaps for ever
             except Exception:
                 self._drops.exceptions += 1
                 log.failure("in a receiver")
                 time.sleep(random.uniform(0.01, 0.1))
-
-    def _can_read(self) -> bool:
-        """Tell whether the socket could be read, should something be there."""
-        try:
-            self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return True
+        self.socket.close()
 
     def _serve(self) -> None:
         """Answer until an exception, or a call of `halt`."""
@@ -267,8 +256,11 @@ class Receiver(SocketThread):
     ) -> None:
         super().__init__(bound, table, backlog, counters, any_address=any_address)
         self._counters = counters
+        self._sampled_s = 0.0
 
     def _hand_over(self, misses: list[Missed]) -> None:
         super()._hand_over(misses)
-        if self._batch.send_s:
-            self._counters.sample_hit(self._batch.send_s)
+        took_s = self._batch.send_s
+        if took_s != self._sampled_s:
+            self._sampled_s = took_s
+            self._counters.sample_hit(took_s)
