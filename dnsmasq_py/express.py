@@ -13,7 +13,7 @@ general way from the beginning, and these go on. It is unfolded when
 - its server is silent for longer than its patience, or cannot be reached;
 - the reply is none of those two: an error, TC, CNAMEs, an extended error, a wish for plain DNS;
 - somebody else asks the same, or the same client again;
-- the configuration changes, or so much is under way that limits come near (`_step_aside`).
+- the configuration changes, or so much is under way that limits come near (`makes_way`).
 
 So an Ask is an Attempt, the one that its Exchange would have made first, and for the dialer we are
 its exchange until it has one of its own. Times when to look again are kept together: one entry of
@@ -151,11 +151,6 @@ class Express:
     def __len__(self) -> int:
         return len(self.asks)
 
-    def close(self) -> None:
-        """Let all questions go the general way from now on."""
-        self._is_closed = True
-        self.unfold_all()
-
     # From the client to the server
 
     def take(self, message: bytes, sender: Any, send: Callable[[bytes], Any], now: float) -> bool:
@@ -209,8 +204,7 @@ class Express:
             return False
         if route is routes.default and folded.endswith(special.ENDS):
             return False
-        if len(self.asks) + len(forwarder.flights) >= self._most:
-            self._step_aside()
+        if self.makes_way():
             return False
         upstream = group.sole(now)
         if upstream is None:
@@ -365,18 +359,27 @@ class Express:
     def unfold_all(self) -> None:
         """Let the general way have all: the configuration changes."""
         for ask in list(self.asks.values()):
-            self.unfold(ask)
+            with log.failuresHandled("while {key} is handed over", key=ask.key):
+                self.unfold(ask)
 
-    def _step_aside(self) -> None:
-        """Let the general way have the oldest: it knows whom to give up when there are too many."""
+    def makes_way(self) -> bool:
+        """
+        Let the general way have the oldest, if limits come near; tell whether they do.
+
+        It knows whom to give up when there are too many, and it can only of those that it has.
+        """
+        if len(self.asks) + len(self._forwarder.flights) < self._most:
+            return False
         for _ in range(min(_MANY, len(self.asks))):
             self.unfold(next(iter(self.asks.values())))
+        return True
 
     def timed_out(self, now: float, *, extras: bool = True) -> None:
         """Unfold what waits for longer than its server usually needs."""
         self.due = inf
         for ask in list(self.asks.values()):
-            if ask.soft_at <= now and ask.open:
-                self.unfold(ask)
-                ask.exchange.timed_out(now, extras=extras)
+            if ask.soft_at <= now and self.asks.get(ask.key) is ask:
+                with log.failuresHandled("while {key} is handed over", key=ask.key):
+                    self.unfold(ask)
+                    ask.exchange.timed_out(now, extras=extras)
         self.due = min((ask.soft_at for ask in self.asks.values()), default=inf)

@@ -270,6 +270,7 @@ class Forwarder:
                 resolution.offer_stale(now)
         else:
             return
+        self.express.makes_way()
         resolution.ask(now)
 
     def _under_way(self, key: bytes) -> Resolution | None:

@@ -116,7 +116,7 @@ def decode(octets: bytes) -> HotList:
         routes = tuple(map(_text, head["routes"]))
         written = Moment(_text(head["boot"]), _number(head["since_boot_s"]), _number(head["wall"]))
         questions = tuple(_question(row, len(routes)) for row in rows[:MOST])
-    except (ValueError, TypeError, LookupError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
         said = str(error).encode("unicode_escape").decode("ascii")[:100]
         raise SealError(f"its contents make no sense: {said}") from None
     return HotList(written, routes, questions)

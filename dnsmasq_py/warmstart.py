@@ -68,7 +68,9 @@ class WarmStart:
 
     def load(self) -> None:
         """Read the file, and take in the hottest of it; routes must be in force."""
-        found = self.file.load()
+        found = None
+        with log.failuresHandled("while reading the hot-file"):
+            found = self.file.load()
         if found is None:
             return
         self._found = replace(found, questions=found.questions[: self.file.most])
@@ -178,8 +180,7 @@ class WarmStart:
 
     def _is_busy(self, now: float) -> bool:
         forwarder = self._forwarder
-        flights = len(forwarder.flights)
-        return flights > _BUSY_FLIGHTS or forwarder.crowd.total > _BUSY_CLIENTS
+        return forwarder.in_flight > _BUSY_FLIGHTS or forwarder.crowd.total > _BUSY_CLIENTS
 
     def _over(self) -> None:
         log.info(

@@ -72,6 +72,8 @@ class Asking:
         if question.timer.active():
             question.timer.cancel()
         del self._by_what[question.what]
+        if not parts["parts"]:  # nobody told in time
+            parts = {**parts, "parts": [self._alone(question.what)]}
         self.last[question.what] = parts
         if question.next:
             self._begin(question.what, question.next)

@@ -43,6 +43,8 @@ class Child:
 
     def say(self, message: Message) -> None:
         """Tell it something, now or when it reads."""
+        if not self.is_open:
+            return
         self._out += message.encode()
         if len(self._out) > _MAX_WAITING:
             self.kill("it does not read")

@@ -175,7 +175,10 @@ class Hub:
         member = self._members.pop(worker)
         self._ended += 1
         for what, part in member.told.items():
-            self._gone[what] = self._bury(what, self._gone.get(what), part)
+            try:
+                self._gone[what] = self._bury(what, self._gone.get(what), part)
+            except Exception:  # counts are not worth the parent, on which all workers hang
+                self._gone.pop(what, None)
         self._receipts = [each for each in self._receipts if each.worker != worker]
         actions = list(self._release())
         for number, asked in list(self._asked.items()):

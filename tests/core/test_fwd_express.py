@@ -55,7 +55,7 @@ CLIENTS: dict[str, dict[str, Any]] = {
 def both_ways(**options: Any) -> tuple[Replay, Replay]:
     """Return two forwarders, of which the second knows the general way only."""
     short, general = Replay(**options), Replay(**options)
-    general.forwarder.express.close()
+    general.forwarder.express._is_closed = True
     return short, general
 
 
@@ -284,3 +284,15 @@ def test_a_ttl_of_more_than_31_bits_is_none() -> None:
         results.append((asked.replies, state(replay)))
         assert asked.ttls == {0}
     assert results[0] == results[1]
+
+
+def test_what_goes_the_general_way_counts_for_the_bound_too() -> None:
+    """Else a group would have half as many again under way as it may."""
+    replay = Replay(dns_forward_max=150)
+    for number in range(74):
+        replay.client_asks(f"a{number}.example.com. A", client=f"10.1.0.{number}")
+    for number in range(169):
+        replay.client_asks(f"m{number}.example.com. MX", client=f"10.2.0.{number}")
+    assert replay.forwarder.in_flight == 150
+    replay.time_passes(6)
+    assert replay.is_quiet()

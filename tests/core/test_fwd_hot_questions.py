@@ -283,3 +283,11 @@ def test_a_bomb_does_not_unfold() -> None:
 def test_how_long_ago_is_told_by_a_clock_that_nobody_sets(later: Moment, elapsed: float) -> None:
     """But for a start of the machine between: then by the one on the wall, and never below 0."""
     assert WRITTEN.until(later) == elapsed
+
+
+@pytest.mark.parametrize("field", ["since_boot_s", "wall"])
+def test_a_number_that_no_clock_ever_shows(field: str) -> None:
+    """A file must never keep the process from starting."""
+    head = {"boot": "", "since_boot_s": 0, "wall": 0, "routes": []} | {field: 10**400}
+    with pytest.raises(SealError, match="no sense"):
+        hotlist.decode(sealed.seal(hotlist._HEAD, json.dumps(head).encode()))
