@@ -11,7 +11,7 @@ LINT := --line-length 100 --target-version py311
 PYTEST := $(BIN)/python -m pytest --durations=15
 ELSEWHERE := $(addprefix --ignore=tests/,core cluster)
 # Of the tests that mostly wait more may run at once than there are processors.
-WORKERS ?= 4
+WORKERS ?= 3
 
 export PYTHONDONTWRITEBYTECODE := 1
 

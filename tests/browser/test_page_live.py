@@ -55,7 +55,7 @@ def test_sidecar_away(browser: Chromium, serve: Serve):
     browser.shows(f"The sidecar does not answer. {of_when}", "#gone")
     assert "Every probe is good" in browser.text()
     assert browser.driver.title.startswith("? no answer")
-    assert float(browser.style("#live", "opacity")) < 1
+    until(lambda: float(browser.style("#live", "opacity")), lambda seen: seen < 1, wanted="faded")
     serving.start()
     until(lambda: browser.text("#gone"), lambda seen: not seen, wanted="no notice")
     assert browser.driver.title == "✓ well: kube-dns"
