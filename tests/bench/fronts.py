@@ -20,7 +20,9 @@ from tests.bench.systems import (
     COREDNS,
     DNSMASQ,
     FORWARDER,
+    KUBEDNS,
     POD,
+    POD_PLAIN,
     POD_PUBLISHED,
     UNBOUND,
     Running,
@@ -207,6 +209,20 @@ FRONTS = (
 
 WALKED = (FRONTS[0].named(POD, negative=True), FRONTS[0].named(POD_PUBLISHED), *FRONTS[1:])
 """Ours twice: as our manifest has it, and as the published one, which forbids to keep negatives."""
+
+_PYTHON_ALONE = ("env", "KUBE_DNS_NATIVE=0", sys.executable, "-m")
+
+PLAIN = (
+    FRONTS[0].named(
+        POD_PLAIN,
+        commands={
+            FORWARDER: (*_PYTHON_ALONE, "dnsmasq_py"),
+            KUBEDNS: (*_PYTHON_ALONE, "kubedns"),
+        },
+    ),
+    *FRONTS[1:],
+)
+"""Ours without its native piece."""
 
 FORWARDERS = (
     *FRONTS,

@@ -26,6 +26,7 @@ DNSMASQ = "dnsmasq"
 COREDNS = "CoreDNS"
 UNBOUND = "unbound"
 POD_PUBLISHED = "kube-dns-py with --no-negcache"
+POD_PLAIN = "kube-dns-py, pure Python"
 ECHO = "C echo"
 
 ROOM = 20_000

@@ -21,7 +21,7 @@ from tests.bench.compare import (
 )
 from tests.bench.dnsperf import Load, Outcome, run_once
 from tests.bench.figures import Figure, figure
-from tests.bench.fronts import FRONTS, WALKED
+from tests.bench.fronts import FRONTS, PLAIN, WALKED
 from tests.bench.programs import UnavailableError
 from tests.bench.question_files import WALK
 from tests.bench.systems import DNSMASQ, ECHO_SYSTEM, Address, Running, Setting, System
@@ -89,6 +89,8 @@ def _as_published(bench: Bench, _: ExitStack) -> Setting:
 
 WORKLOADS = (
     Workload("a", "(a) cached cluster names", _cluster, echo=True),
+    Workload("a-plain", "(a) the same in pure Python", _cluster, systems=PLAIN, echo=True,
+             latency=False, quick=False),
     Workload("b", "(b) cached external names", lambda bench: Load(bench.files.external())),
     Workload("c", "(c) unique external names, cache full", _unique, unique=True,
              setting=_as_published),
