@@ -3,7 +3,9 @@ The file of a snapshot: read at the start, written soon after a change, and when
 
 What changed since the last write is what a successor does not know while the API server is away
 too, so the pauses are short, and long only where writing takes long: it never has more than a
-fiftieth of the time. Written only while in sync, so that half a zone never takes the place of a whole one (how: see
+fiftieth of the time.
+
+Written only while in sync, so that half a zone never takes the place of a whole one (how: see
 kubedns.keptfile). While nothing changes the file's time is set once a minute, so that its age tells
 how long ago its contents were known to be right.
 """
