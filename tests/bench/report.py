@@ -22,8 +22,8 @@ README = Path(__file__).parents[2] / "README.md"
 _MARKS = "<!-- figures -->\n", "<!-- end of figures -->\n"
 _SHOWN = (
     "a.cpu", "a-plain.cpu", "a.p99", "a.memory", "b.cpu", "c.cpu", "c-room.cpu", "d.cpu",
-    "d.rate", "k.cpu", "g-many.cpu", "g-one.cpu", "g-dot.cpu", "h.cpu", "h.p99", "f.cpu", "e.cpu", "j-udp.cpu",
-    "i-10000.cpu", "i.memory-5000", "i.memory-10000", "i.first-5000", "i-10000.update",
+    "d.rate", "k.cpu", "g-many.cpu", "g-one.cpu", "g-dot.cpu", "h.cpu", "h.p99", "f.cpu", "e.cpu",
+    "j-udp.cpu", "i-10000.cpu", "i.memory-5000", "i.memory-10000", "i.first-5000", "i-10000.update",
     "i-names-1000000.cpu", "i.names-memory-1000000", "fresh.median", "fresh.p99", "fresh.batch",
     "pod.pss",
 )  # fmt: skip
