@@ -273,7 +273,6 @@ class Cache:
             self._counters.hits += uses
             self._counters.queries["udp", ready.stored.rcode] += uses
 
-
     def _count_given(self) -> None:
         """Add the replies that were made of entries to the counters."""
         before, self._given = self._given, self.shelf.given()

@@ -33,7 +33,9 @@ _OPT_SIZE = 11
 _MIN_UDP, _MAX_UDP = 512, 1232  # as in kubedns.wire
 _OPT = b"\0\0\x29"
 _DO = {bytes(6): 0, b"\0\0\x80\0\0\0": 1}  # the end of an OPT without options
-_OUR_OPTS = tuple(_OPT + _MAX_UDP.to_bytes(2) + rest + b"\0\0" for rest in (bytes(4), b"\0\0\x80\0"))
+_OUR_OPTS = tuple(
+    _OPT + _MAX_UDP.to_bytes(2) + rest + b"\0\0" for rest in (bytes(4), b"\0\0\x80\0")
+)
 _AD = 0x20
 _QR_RA = 0x8080
 _ECHOED = 0x0110  # RD, CD
@@ -77,7 +79,9 @@ class Kept:
     def dies(self) -> float:
         """Return when it stops being given out: a little before it expires, or just then."""
         early = min(self.ttl * JITTER, MAX_JITTER_S)
-        return self.expires - early * (id(self) % _JITTERS) / _JITTERS if early >= 1 else self.expires
+        return (
+            self.expires - early * (id(self) % _JITTERS) / _JITTERS if early >= 1 else self.expires
+        )
 
     def due(self) -> float:
         """Return when it is time to ask for it anew, if it is popular: in its last tenth."""
@@ -149,7 +153,9 @@ class Shelf:
             records = _aged(kept, ttl, turn)[start:]
         self._given[tcp][flags & 15] += 1
         counts = octets[2:9] + bytes((octets[9] + bool(opt),))  # 255 at the most, see scrub.py
-        whole: bytes = message[:2] + flags.to_bytes(2) + counts + message[_HEADER:end] + records + opt
+        whole: bytes = (
+            message[:2] + flags.to_bytes(2) + counts + message[_HEADER:end] + records + opt
+        )
         return whole
 
 
