@@ -138,7 +138,7 @@ class Shelf:
         size = 2 + len(octets) + opt_size
         if (size > limit and not tcp) or size > 0xFFFF or (opt and kept.error is not None):
             return None
-        if not _is_good(kept, now) or _is_often(kept, int(now)):
+        if not _is_good(kept, now) or (not tcp and _is_often(kept, int(now))):
             return None
         ttl = min(kept.left(now), self.max_ttl)
         kept.used = turn = kept.used + 1
