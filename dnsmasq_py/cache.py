@@ -3,18 +3,18 @@ Answers by question, bounded in number and octets.
 
 Two tables. `entries` holds one Stored for each question: the folded question section and one octet
 for DO and CD, the only bits of a query that make it another question. Receiver threads answer from
-it by the `shelf` on top of it (kubedns/plainshelf.py), as far as that goes. `ready` holds replies to
-exact queries (stored.py), which cost receivers less where all is Python, and memory: for questions
-that are asked all the time, and for what is too odd for the shelf.
+it by its `shelf` (kubedns/plainshelf.py), as far as that goes. `ready` holds replies to exact
+queries (stored.py), which cost receivers less where all is Python, and memory: for questions that
+are asked all the time, and for what is too odd for the shelf.
 
 Eviction is second chance: entries stand in a queue in the order they came; the one at its head
 goes, unless it was used since it was last looked at, in whatever form: then its uses are forgotten
 and it goes back to the end. A scan of names that are asked once pushes out only its like.
 
-Threads: receivers read `ready`, age what they find there and count its uses; and they read `entries`
-and count theirs. All else belongs to the reactor's thread. An entry is out of their reach with the
-one step that takes it out of its table, and all are with a new epoch (`clear_ready`), until somebody
-has found each right again. Expired entries stay for `stale_s`, for times when nobody can be asked.
+Threads: receivers read `ready` and `entries`, count the uses of what they find, and age what is
+ready. All else belongs to the reactor's thread. An entry is out of their reach with the one step
+that takes it out of its table, and all are with a new epoch (`clear_ready`), until each has been
+found right again. Expired entries stay for `stale_s`, for times when nobody can be asked.
 
 `by_name` finds entries by the cluster's names in them, for when one of these changes (purge.py). It
 holds exactly the entries with marks, and these do not change while an entry is here.

@@ -596,7 +596,7 @@ class Forwarder:
         return clients
 
     def keep(self, resolution: Resolution, stored: Stored, now: float) -> None:
-        """Store what was found out; receivers give it, unless the configuration changed meanwhile."""
+        """Store what was found out; receivers give it unless the configuration changed."""
         if resolution.epoch == self.epoch:
             stored.epoch = self.epoch
         self.keeping.keep(resolution.key, stored, resolution.since, now)

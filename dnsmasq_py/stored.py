@@ -5,7 +5,8 @@ One answer as the cache keeps it, and the replies that are made of it.
 of its records have one TTL, the least that any of them had (RFC 2181 5.2 for one RRset; for a chain
 of them the client may keep the whole no longer than its weakest link). So ageing is writing one
 number at known offsets, and a reply for anybody is: his ID, his flags, his spelling of the
-question, the records with the TTL of now, his OPT.
+question, the records with the TTL of now, his OPT. Receiver threads make it themselves
+(kubedns/plainshelf.py), while the configuration is in force for which the answer was found right.
 
 `Ready` is such a reply in every rotation, for queries whose octets behind the ID are always the
 same. Receiver threads find it by these octets and send it without looking inside; once a second, on
@@ -43,8 +44,7 @@ class Stored(Kept):
     ttls: where TTLs stand in `octets`. cycle: where the records of the answer's last
     RRset begin, and where they end, if there are several, which rotate; else empty.
     ttl: seconds that it was good for, until `expires` (monotonic). route: who answered; epoch: the
-    last configuration for which that was found right: only while it is in force do receivers give it
-    by themselves (kubedns/plainshelf.py). chain: (name, route) of the further names in
+    last configuration for which that was found right. chain: (name, route) of the further names in
     a chain of CNAMEs, and who answered for them.
     error: extended DNS error (code, text) that goes with it (RFC 8914).
     marks: the cluster's names in it, folded, b"" for the one that is asked for; none if its server

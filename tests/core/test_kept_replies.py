@@ -1,4 +1,4 @@
-"""Replies that receivers make of what the cache keeps: the native piece, plain Python, the slow way."""
+"""Replies that receivers make of what the cache keeps: native, in plain Python, the slow way."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dnsmasq_py.local import HostLine, LocalData
 from dnsmasq_py.question import Question, of_key
 from dnsmasq_py.stored import Stored, compose, scan
 from kubedns import plainshelf
@@ -306,6 +307,22 @@ def test_a_question_under_way_while_the_configuration_changes(name: str) -> None
     assert replay.receiver_answers(f"{name}. A") is None
     assert replay.client_asks(f"{name}. A").answer
     assert replay.receiver_answers(f"{name}. A") is not None
+
+
+@pytest.mark.parametrize("name", ["www.example.com", "web.shop.svc.cluster.local"])
+def test_a_question_under_way_while_a_hosts_file_gets_its_name(name: str) -> None:
+    """From then on the hosts file answers, whatever comes back."""
+    replay = Replay()
+    forwarder = replay.forwarder
+    replay.client_asks(f"{name}. A")
+    line = HostLine(bytes((192, 0, 2, 99)), (names.from_text(name),), "hosts")
+    forwarder.express.unfold_all()
+    forwarder.local = LocalData(replay.options, [line], lambda _: 0)
+    replay.cache.clear_ready()
+    replay.upstream_answers(f"{name}. 60 IN A 192.0.2.7")
+    for _ in range(3):
+        assert replay.receiver_answers(f"{name}. A") is None
+        assert "192.0.2.99" in str(replay.client_asks(f"{name}. A").answer)
 
 
 def test_a_purged_answer_is_given_by_nobody() -> None:
