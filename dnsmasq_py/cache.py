@@ -2,16 +2,19 @@
 Answers by question, bounded in number and octets.
 
 Two tables. `entries` holds one Stored for each question: the folded question section and one octet
-for DO and CD, the only bits of a query that make it another question. `ready` holds replies to
-exact queries (stored.py) for receiver threads; a question gets there with its second use, so that
-what is asked once costs its entry alone.
+for DO and CD, the only bits of a query that make it another question. Receiver threads answer from
+it by its `shelf` (kubedns/plainshelf.py), as far as that goes. `ready` holds replies to exact
+queries (stored.py), which cost receivers less where all is Python, and memory: for questions that
+are asked all the time, and for what is too odd for the shelf.
 
 Eviction is second chance: entries stand in a queue in the order they came; the one at its head
 goes, unless it was used since it was last looked at, in whatever form: then its uses are forgotten
 and it goes back to the end. A scan of names that are asked once pushes out only its like.
 
-Threads: receivers read `ready`, age what they find there and count its uses. All else belongs to
-the reactor's thread. Expired entries stay for `stale_s`, for times when nobody can be asked.
+Threads: receivers read `ready` and `entries`, count the uses of what they find, and age what is
+ready. All else belongs to the reactor's thread. An entry is out of their reach with the one step
+that takes it out of its table, and all are with a new epoch (`clear_ready`), until each has been
+found right again. Expired entries stay for `stale_s`, for times when nobody can be asked.
 
 `by_name` finds entries by the cluster's names in them, for when one of these changes (purge.py). It
 holds exactly the entries with marks, and these do not change while an entry is here.
@@ -21,10 +24,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 from math import inf
+from operator import sub
 
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.nameindex import USUAL_DEPTH, NameIndex
 from dnsmasq_py.stored import Ready, Stored
+from kubedns.batch import Shelf, Table
 from kubedns.wire import name as names
 from kubedns.wire import rr
 
@@ -57,7 +62,9 @@ class Cache:
         depth: int = USUAL_DEPTH,
     ) -> None:
         self.entries: dict[bytes, Stored] = {}
-        self.ready: dict[bytes, Ready] = {}
+        self.ready: Table[Ready] = Table()
+        self.shelf = Shelf(self.entries)
+        self.shelf.epoch = 1
         self.by_name = NameIndex(depth)
         self.octets = 0
         self.max_entries = max_entries
@@ -67,6 +74,7 @@ class Cache:
         self._queue: deque[bytes] = deque()
         self._sweep: Iterator[list[bytes]] = iter(())
         self._collected = -inf
+        self._given = self.shelf.given()
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -147,8 +155,24 @@ class Cache:
             self.drop(key)
         self._queue.clear()
 
+    @property
+    def epoch(self) -> int:
+        """Return the number of the configuration that answers must be right for (Stored.epoch)."""
+        return self.shelf.epoch
+
+    def open_shelf(self, max_ttl: int | None) -> None:
+        """Let receivers answer from the entries."""
+        if max_ttl is not None:
+            self.shelf.max_ttl = max_ttl
+        self.ready.shelf = self.shelf
+
     def clear_ready(self) -> None:
-        """Have receivers ask again, as after a change of the configuration; entries stay."""
+        """
+        Have receivers ask again, as after a change of the configuration; entries stay.
+
+        Each must be found right before receivers give it again.
+        """
+        self.shelf.epoch += 1
         for ready in list(self.ready.values()):
             self._drop_ready(ready)
 
@@ -169,10 +193,11 @@ class Cache:
 
     def collect(self, now: float | None = None) -> None:
         """
-        Add the uses of ready replies to the counters; before they are read.
+        Add what receivers answered to the counters; before they are read.
 
         now: for those who may ask often: of many replies, uses of the last 0.2 s are left out.
         """
+        self._count_given()
         if now is not None and len(self.ready) > _MANY_READY:
             if now - self._collected < _COLLECT_S:
                 return
@@ -247,6 +272,18 @@ class Cache:
             ready.stored.used += uses
             self._counters.hits += uses
             self._counters.queries["udp", ready.stored.rcode] += uses
+
+    def _count_given(self) -> None:
+        """Add the replies that were made of entries to the counters."""
+        before, self._given = self._given, self.shelf.given()
+        for protocol, old, new in zip(("udp", "tcp"), before, self._given, strict=True):
+            for rcode, uses in enumerate(map(sub, new, old)):
+                if uses:
+                    self._counters.queries[protocol, rcode] += uses
+                    if protocol == "udp":
+                        self._counters.hits += uses
+                    else:
+                        self._counters.tcp_hits += uses
 
 
 def _cost(key: bytes, stored: Stored) -> int:

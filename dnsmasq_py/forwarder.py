@@ -33,13 +33,13 @@ from dnsmasq_py.resolution import MAX_DEPTH, Outcome, Resolution, made_here
 from dnsmasq_py.routing import NOTHING, Route, Routes
 from dnsmasq_py.server import Server
 from dnsmasq_py.stored import Ready, Stored
+from kubedns.plainshelf import LEAST_PREFETCHED_S
 from kubedns.wire import name as names
 from kubedns.wire import notify, question, reply, rr
 from kubedns.wire.question import Query, WireError
 
 _EDE_CACHED_ERROR = 13
 _EDE_NOT_AUTHORITATIVE = 20
-_LEAST_PREFETCHED_S = 3  # an answer that is good for less is not worth it
 _POPULAR = 2  # uses
 _TOO_MANY = Failed(rr.SERVFAIL, (0, "too many questions wait already"))
 _ADDRESSES = (rr.A.to_bytes(2), rr.AAAA.to_bytes(2))
@@ -91,10 +91,16 @@ class Forwarder:
         self.probe_seen: Callable[[bytes], bool] = lambda _: False
         self._chaos = statistics
         self._later = later
-        self.epoch = 1
         self._trusted = frozenset(options.trusted)
         self._asks_ad = options.proxy_dnssec or bool(options.trusted)
         self.express = Express(self)
+        if log is None:
+            cache.open_shelf(options.max_ttl_s)
+
+    @property
+    def epoch(self) -> int:
+        """Return the number of the configuration that is in force; see Stored.epoch."""
+        return self.cache.epoch
 
     def configure(self, routes: Routes) -> None:
         """
@@ -105,7 +111,6 @@ class Forwarder:
         """
         self.express.unfold_all()
         self.routes = routes
-        self.epoch += 1
         self.failures.clear()
         self.cache.clear_ready()
         self.flights.keep_apart(lambda each: self._goes_to(each.name, each.route))
@@ -331,6 +336,7 @@ class Forwarder:
     def adopt(self, client: Client, ask: Ask) -> None:
         """Take over a question that went the short way, with the client who waits for it."""
         resolution = self._new(ask.key, _asked(client.query), ask.route, ask.sent_at)
+        resolution.epoch = 0  # begun before, perhaps, and in another configuration
         resolution.since = ask.since
         resolution.add(client, ask.sent_at)
         resolution.adopt(ask)
@@ -428,7 +434,8 @@ class Forwarder:
         route = self._where(asked)
         stored.refreshing = (
             isinstance(route, Route)
-            and stored.ttl >= _LEAST_PREFETCHED_S
+            and self.local.answer(asked.folded, asked.qtype) is None  # it may be known here by now
+            and stored.ttl >= LEAST_PREFETCHED_S
             and not self.agenda.is_lagging(now)
             and self.flights.find(key) is None
             and key not in self.express.asks
@@ -589,7 +596,9 @@ class Forwarder:
         return clients
 
     def keep(self, resolution: Resolution, stored: Stored, now: float) -> None:
-        """Store what was found out."""
+        """Store what was found out; receivers give it unless the configuration changed."""
+        if resolution.epoch == self.epoch:
+            stored.epoch = self.epoch
         self.keeping.keep(resolution.key, stored, resolution.since, now)
 
 

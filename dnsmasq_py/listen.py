@@ -21,7 +21,7 @@ from twisted.internet.defer import Deferred
 
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.stored import Ready
-from kubedns.batch import ROOM, Missed
+from kubedns.batch import ROOM, Missed, Table
 from kubedns.serve.answered import Answered
 from kubedns.serve.receiver import TURN_S, Backlog, SocketThread
 
@@ -75,7 +75,7 @@ class CacheReceiver(SocketThread):
     def __init__(
         self,
         bound: socket.socket,
-        ready: dict[bytes, Ready],
+        ready: Table[Ready],
         backlog: Misses,
         counters: Counters,
         *,
@@ -83,6 +83,7 @@ class CacheReceiver(SocketThread):
     ) -> None:
         super().__init__(bound, ready, backlog, counters, any_address=any_address)
         self._misses = backlog
+        self._shelf = ready.shelf
         self._counters = counters
         self._gate = threading.Lock()
         self._gate.acquire()
@@ -105,6 +106,7 @@ class CacheReceiver(SocketThread):
         receive = self.socket.recvfrom
         send = self.socket.sendto
         ready = self._table.get
+        shelf = self._shelf
         now = time.monotonic
         while (t := now()) < until and not (self._any_address or self._stopping):
             try:
@@ -118,6 +120,9 @@ class CacheReceiver(SocketThread):
                     found.uses = uses + 1
                     turns = found.turns
                     send(query[:2] + turns[uses % len(turns)], client)
+                    continue
+                if shelf is not None and (octets := shelf.reply(query, t)) is not None:
+                    send(octets, client)
                     continue
             except OSError as error:  # the client's address, or its network
                 self._counters.dropped[f"send: {error.strerror}"] += 1
@@ -153,7 +158,7 @@ class Streams:
     def __init__(
         self,
         handle: Callable[..., None],
-        ready: dict[bytes, Ready],
+        ready: Table[Ready],
         counters: Counters,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -165,11 +170,10 @@ class Streams:
     def ready(self, message: bytes) -> bytes | None:
         """Return the reply to a query that receivers could answer too, else None."""
         found = self._table.get(message[2:])
-        if found is None:
-            return None
         now = self._clock()
-        if now >= found.until and not found.age(now):
-            return None
+        if found is None or (now >= found.until and not found.age(now)):
+            shelf = self._table.shelf
+            return None if shelf is None else shelf.reply(message, now, tcp=True)
         counters = self._counters
         counters.tcp_hits += 1
         counters.queries["tcp", found.stored.rcode] += 1

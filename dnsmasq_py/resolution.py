@@ -79,6 +79,7 @@ class Resolution:
         "depth",
         "due",
         "ended",
+        "epoch",
         "exchange",
         "failed_in_cluster",
         "inner",
@@ -117,6 +118,7 @@ class Resolution:
         self.due = self.booked = inf
         self.agenda: Any = None
         self.since = forwarder.purges.count
+        self.epoch = forwarder.epoch
         self.failed_in_cluster = False
         self.ended = False
         self.is_asked = False

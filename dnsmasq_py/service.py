@@ -336,6 +336,7 @@ class DnsForwarder:
         return self._forwarder.routes.rank(folded)
 
     def _hosts_changed(self, lines: Any) -> None:
+        self._forwarder.express.unfold_all()  # what comes back must be looked at by what holds then
         local = self._forwarder.local = LocalData(self._options, lines, self._rank)
         # A name that is known here exists, whatever its server said of another type.
         self._cache.drop_where(

@@ -5,7 +5,8 @@ One answer as the cache keeps it, and the replies that are made of it.
 of its records have one TTL, the least that any of them had (RFC 2181 5.2 for one RRset; for a chain
 of them the client may keep the whole no longer than its weakest link). So ageing is writing one
 number at known offsets, and a reply for anybody is: his ID, his flags, his spelling of the
-question, the records with the TTL of now, his OPT.
+question, the records with the TTL of now, his OPT. Receiver threads make it themselves
+(kubedns/plainshelf.py), while the configuration is in force for which the answer was found right.
 
 `Ready` is such a reply in every rotation, for queries whose octets behind the ID are always the
 same. Receiver threads find it by these octets and send it without looking inside; once a second, on
@@ -15,10 +16,11 @@ the first use, it is aged (`Ready.age`, in whatever thread comes first: two of t
 import random
 import struct
 from collections.abc import Callable
-from math import ceil, inf
+from math import inf
 
 from dnsmasq_py.question import Question
-from kubedns.batch import Turning
+from kubedns.batch import Kept, Turning
+from kubedns.plainshelf import rotated
 from kubedns.wire import name as names
 from kubedns.wire import reply, response, rr
 from kubedns.wire.question import HEADER, Edns, Query
@@ -31,14 +33,11 @@ AD = 0x0020
 TC = 0x0200
 _RD_CD = 0x0110
 _MAX_TURNS = 16  # rotations of one answer that are made in advance; further ones begin at random
-_JITTER = 0.05  # of its TTL an answer dies early, so that pods do not ask all at once
-_MAX_JITTER_S = 5.0
-_PREFETCH_S = 30  # an answer asked for in its last tenth is refreshed, at most so long before
 _MAX_KNOWN = 4096
 _known_offsets: dict[tuple[int, ...], tuple[int, ...]] = {}
 
 
-class Stored:
+class Stored(Kept):
     """
     One answer.
 
@@ -52,21 +51,7 @@ class Stored:
     has no part in it (purge.py).
     """
 
-    __slots__ = (
-        "chain",
-        "cycle",
-        "epoch",
-        "error",
-        "expires",
-        "forms",
-        "marks",
-        "octets",
-        "refreshing",
-        "route",
-        "ttl",
-        "ttls",
-        "used",
-    )
+    __slots__ = ("chain", "forms", "marks", "route")
 
     def __init__(
         self,
@@ -85,7 +70,7 @@ class Stored:
         self.route = route
         self.epoch = 0
         self.chain: tuple[tuple[bytes, object], ...] = ()
-        self.error: tuple[int, str] | None = None
+        self.error = None
         self.forms: list[Ready] | None = None
         self.marks: tuple[bytes, ...] = ()
         self.used = 0  # times, since it was stored or last spared
@@ -115,21 +100,6 @@ class Stored:
     def is_cut(self) -> bool:
         """Tell whether there is more than this, TC=1."""
         return bool(self.octets[0] & TC >> 8)
-
-    def dies(self) -> float:
-        """Return when it stops being given out: a little before it expires, or just then."""
-        early = min(self.ttl * _JITTER, _MAX_JITTER_S)
-        # Objects stand at multiples of a power of two; by a prime they all differ.
-        return self.expires - early * (id(self) % 61) / 61 if early >= 1 else self.expires
-
-    def due(self) -> float:
-        """Return when it is time to ask for it anew, if it is popular: in its last tenth."""
-        return self.expires - min(max(1, self.ttl // 10), _PREFETCH_S)
-
-    def left(self, now: float) -> int:
-        """Return the TTL to give out: whole seconds, at least 1, never more than it was."""
-        # Large clocks round: (now + ttl) - now may be more than ttl.
-        return min(self.ttl, max(1, ceil(self.expires - now)))
 
     def for_type(self, qtype: bytes) -> "Stored":
         """Return the same for the question of another type; there must be no records to it."""
@@ -179,7 +149,7 @@ class Stored:
             octets[9] += 1  # never more than 255 records before: see scrub.py
             octets += opt
         if self.cycle:
-            return query.id + _rotated(octets, self.cycle, turn)
+            return query.id + rotated(octets, self.cycle, turn)
         return query.id + octets
 
     def _cut(self, query: Query, ttl: int, limit: int) -> bytes:
@@ -264,7 +234,7 @@ class Ready(Turning):
         if cycle:
             octets = self._head + stored.aged(ttl)[10:] + self._opt
             some = range(self._turn, self._turn + min(len(cycle) - 1, _MAX_TURNS))
-            self.turns = tuple(_rotated(octets, cycle, turn) for turn in some)
+            self.turns = tuple(rotated(octets, cycle, turn) for turn in some)
         elif self.turns and len(stored.ttls) == 1:  # by far the most: one record, given before
             (at,) = stored.ttls
             (last,) = self.turns
@@ -346,12 +316,6 @@ def compose(
     ttls += [int.from_bytes(r.rdatas[0][-4:]) for r in authority if r.type == rr.SOA]
     whole = turns[0]
     return Stored(whole, *scan(whole), min(ttls, default=0), now, route)
-
-
-def _rotated(octets: bytes | bytearray, cycle: tuple[int, ...], turn: int) -> bytes:
-    start, end = cycle[0], cycle[-1]
-    middle = cycle[turn % (len(cycle) - 1)]
-    return bytes(octets[:start] + octets[middle:end] + octets[start:middle] + octets[end:])
 
 
 def _shared(offsets: tuple[int, ...]) -> tuple[int, ...]:

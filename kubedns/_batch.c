@@ -2,8 +2,9 @@
  * Datagrams by the batch: one system call receives what is there, one sends what is known of it.
  *
  * Between these two the interpreter's lock is taken, once for the whole batch.  A query that finds
- * its answer in the table gets its own ID and the octets of a turn, sent from where they lie.  All
- * else is handed to Python.  See batch.py, and plainbatch.py for the same in Python.
+ * its answer in the table gets its own ID and the octets of a turn, sent from where they lie.  What
+ * is not there is looked for on the table's shelf, and a reply made of it.  All else is handed to
+ * Python.  See batch.py, and plainbatch.py and plainshelf.py for the same in Python.
  *
  * Threads: all of it belongs to the thread that calls `answer`, but `stopped`.  What others may
  * change, answers and their table, is touched with the lock held; turns are kept alive until they
@@ -18,6 +19,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -28,6 +30,12 @@ enum {
     STRIDE = ROOM + 128,          /* else all heads fall on the same lines of the CPU cache */
     NOTES = 128,                  /* octets of ancillary data */
     SAMPLE = 256,                 /* every so many batches the sending is timed */
+    HEADER = 12,
+    OPT_SIZE = 11,                /* octets of an OPT record without options */
+    LONGEST = 255 + 4,            /* octets of a question */
+    MIN_UDP = 512,                /* octets of a reply, as in kubedns.wire */
+    MAX_UDP = 1232,
+    MAX_TCP = 65535,
 };
 
 /* The same class as in plainbatch.py. */
@@ -37,6 +45,24 @@ typedef struct {
     long long uses;
     PyObject *turns;
 } Turning;
+
+/* The same classes as in plainshelf.py. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *octets, *ttls, *cycle, *error;
+    double expires;               /* monotonic */
+    long long ttl, used;
+    int epoch;
+    char refreshing;
+} Kept;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *entries;
+    int epoch;
+    unsigned max_ttl;
+    long long given[2][16];       /* replies over UDP and TCP, by response code */
+} Shelf;
 
 typedef struct {
     PyObject_HEAD
@@ -54,8 +80,9 @@ typedef struct {
     struct iovec in_parts[MOST], out_parts[MOST][2];
     union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; } clients[MOST];
     _Alignas(struct cmsghdr) unsigned char notes[MOST][NOTES];
-    PyObject *held[MOST];         /* the turns in `out` */
+    PyObject *held[MOST];         /* the turns in `out`; NULL for what is in `made` */
     unsigned char *octets;
+    unsigned char (*made)[MAX_UDP];
 } Batch;
 
 /* Turning */
@@ -96,6 +123,380 @@ static PyTypeObject TurningType = {
     .tp_clear = (inquiry)turning_clear,
     .tp_dealloc = (destructor)turning_dealloc,
     .tp_new = PyType_GenericNew,
+};
+
+/* Kept */
+
+static int kept_traverse(Kept *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->octets);
+    Py_VISIT(self->ttls);
+    Py_VISIT(self->cycle);
+    Py_VISIT(self->error);
+    return 0;
+}
+
+static int kept_clear(Kept *self)
+{
+    Py_CLEAR(self->octets);
+    Py_CLEAR(self->ttls);
+    Py_CLEAR(self->cycle);
+    Py_CLEAR(self->error);
+    return 0;
+}
+
+static void kept_dealloc(Kept *self)
+{
+    PyObject_GC_UnTrack(self);
+    kept_clear(self);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+/* When it stops being given out: a little before it expires, not the same for all, or just then. */
+static double dies(const Kept *self)
+{
+    double early = self->ttl * 0.05;
+
+    if (early > 5.0)
+        early = 5.0;
+    return early >= 1 ? self->expires - early * ((size_t)self % 61) / 61 : self->expires;
+}
+
+/* When it is time to ask for it anew, if it is popular: in its last tenth. */
+static double due(const Kept *self)
+{
+    long long before = self->ttl / 10;
+
+    return self->expires - (before < 1 ? 1 : before > 30 ? 30 : before);
+}
+
+/* The TTL to give out: whole seconds, at least 1, never more than it was. */
+static long long left(const Kept *self, double now)
+{
+    double seconds = ceil(self->expires - now);
+
+    if (seconds >= self->ttl)
+        return self->ttl;
+    return seconds > 1 || self->ttl < 1 ? (long long)seconds : 1;
+}
+
+static PyObject *kept_dies(Kept *self, PyObject *Py_UNUSED(none))
+{
+    return PyFloat_FromDouble(dies(self));
+}
+
+static PyObject *kept_due(Kept *self, PyObject *Py_UNUSED(none))
+{
+    return PyFloat_FromDouble(due(self));
+}
+
+static PyObject *kept_left(Kept *self, PyObject *now)
+{
+    double at = PyFloat_AsDouble(now);
+
+    return at == -1 && PyErr_Occurred() ? NULL : PyLong_FromLongLong(left(self, at));
+}
+
+static PyMethodDef kept_methods[] = {
+    {"dies", (PyCFunction)kept_dies, METH_NOARGS, "Return when it stops being given out."},
+    {"due", (PyCFunction)kept_due, METH_NOARGS, "Return when it is time to ask for it anew."},
+    {"left", (PyCFunction)kept_left, METH_O, "Return the TTL to give out."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef kept_members[] = {
+    {"octets", T_OBJECT_EX, offsetof(Kept, octets), 0, NULL},
+    {"ttls", T_OBJECT_EX, offsetof(Kept, ttls), 0, NULL},
+    {"cycle", T_OBJECT_EX, offsetof(Kept, cycle), 0, NULL},
+    {"error", T_OBJECT, offsetof(Kept, error), 0, NULL},
+    {"expires", T_DOUBLE, offsetof(Kept, expires), 0, NULL},
+    {"ttl", T_LONGLONG, offsetof(Kept, ttl), 0, NULL},
+    {"used", T_LONGLONG, offsetof(Kept, used), 0, NULL},
+    {"epoch", T_INT, offsetof(Kept, epoch), 0, NULL},
+    {"refreshing", T_BOOL, offsetof(Kept, refreshing), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyTypeObject KeptType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "kubedns._batch.Kept",
+    .tp_basicsize = sizeof(Kept),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_methods = kept_methods,
+    .tp_members = kept_members,
+    .tp_traverse = (traverseproc)kept_traverse,
+    .tp_clear = (inquiry)kept_clear,
+    .tp_dealloc = (destructor)kept_dealloc,
+    .tp_new = PyType_GenericNew,
+};
+
+/* Shelf: a query, and the reply to it */
+
+typedef struct {
+    const unsigned char *octets;
+    Py_ssize_t end;               /* of its question */
+    int flags;
+    int is_edns, do_bit;
+    int limit;                    /* octets of a reply over UDP, with its ID */
+} Asked;
+
+/* Read a query without looking at its name; tell whether it has one of the usual forms. */
+static int read_query(Asked *asked, const unsigned char *octets, Py_ssize_t size)
+{
+    static const unsigned char none[5] = {0};
+
+    if (size < HEADER + 5 || octets[2] & ~1 || octets[3] & ~0x30 || octets[4] || octets[5] != 1
+        || memcmp(octets + 6, none, 5) || octets[11] > 1)
+        return 0;
+    asked->octets = octets;
+    asked->flags = octets[2] << 8 | octets[3];
+    asked->is_edns = octets[11];
+    asked->do_bit = 0;
+    asked->limit = MIN_UDP;
+    asked->end = size - (asked->is_edns ? OPT_SIZE : 0);
+    if (asked->is_edns && asked->end >= HEADER + 5) {
+        const unsigned char *opt = octets + asked->end;
+        int room = opt[3] << 8 | opt[4];
+        /* Root, OPT; no extended code, version 0, at most DO, no options. */
+        if (opt[0] || opt[1] || opt[2] != 41 || opt[5] || opt[6] || opt[7] & 0x7f
+            || opt[8] || opt[9] || opt[10])
+            return 0;
+        asked->do_bit = opt[7] >> 7;
+        asked->limit = room < MIN_UDP ? MIN_UDP : room > MAX_UDP ? MAX_UDP : room;
+    }
+    return asked->end >= HEADER + 5 && asked->end <= HEADER + LONGEST;
+}
+
+/* Return what is kept for a query, borrowed; NULL: nothing, or an exception. */
+static Kept *find(Shelf *self, const Asked *asked)
+{
+    Py_ssize_t size = asked->end - HEADER;
+    PyObject *key = PyBytes_FromStringAndSize(NULL, size + 1), *found;
+    unsigned char *to;
+
+    if (!key)
+        return NULL;
+    to = (unsigned char *)PyBytes_AS_STRING(key);
+    for (Py_ssize_t i = 0; i < size - 4; i++) {
+        unsigned char octet = asked->octets[HEADER + i];
+        to[i] = octet >= 'A' && octet <= 'Z' ? octet | 0x20 : octet;
+    }
+    memcpy(to + size - 4, asked->octets + asked->end - 4, 4);
+    to[size] = asked->do_bit | (asked->flags & 0x10) >> 3;
+    found = PyDict_GetItemWithError(self->entries, key);
+    Py_DECREF(key);
+    if (found && !PyObject_TypeCheck(found, &KeptType)) {
+        PyErr_SetString(PyExc_TypeError, "not a kept answer");
+        found = NULL;
+    }
+    return (Kept *)found;
+}
+
+/* Return an offset in a message, or -1 if there is none within these bounds. */
+static Py_ssize_t offset_in(PyObject *offsets, Py_ssize_t i, Py_ssize_t least, Py_ssize_t most)
+{
+    PyObject *item = PyTuple_GET_ITEM(offsets, i);
+    Py_ssize_t at = PyLong_Check(item) ? PyLong_AsSsize_t(item) : -1;
+
+    return at >= least && at <= most ? at : -1;
+}
+
+/*
+ * Return what answers a query; NULL: nothing that would be simple, or an exception.
+ *
+ * It is borrowed, and `size` is that of its reply, at most MAX_UDP or, over TCP, MAX_TCP.
+ */
+static Kept *choose(Shelf *self, Asked *asked, double now, int tcp, Py_ssize_t *size)
+{
+    Kept *kept = find(self, asked);
+
+    if (!kept || kept->epoch != self->epoch)
+        return NULL;
+    /* In its last tenth somebody may want to ask for it anew; due is before it dies, always. */
+    if (now >= (kept->refreshing || kept->ttl < 3 ? dies(kept) : due(kept)))
+        return NULL;
+    if (!kept->octets || !PyBytes_Check(kept->octets) || !kept->ttls || !PyTuple_Check(kept->ttls)
+        || !kept->cycle || !PyTuple_Check(kept->cycle)) {
+        PyErr_SetString(PyExc_TypeError, "not a whole answer");
+        return NULL;
+    }
+    if (asked->is_edns && kept->error && kept->error != Py_None)
+        return NULL;
+    *size = 2 + PyBytes_GET_SIZE(kept->octets) + (asked->is_edns ? OPT_SIZE : 0);
+    return *size >= asked->end && *size <= (tcp ? MAX_TCP : asked->limit) ? kept : NULL;
+}
+
+/*
+ * Write the reply to a query; return 0 if its offsets are none, perhaps with an exception.
+ *
+ * Of records that rotate, those from `middle` to `end` stand before those from `start` on.
+ */
+static int write_reply(Shelf *self, const Asked *asked, Kept *kept, double now, unsigned char *to)
+{
+    const unsigned char *octets = (unsigned char *)PyBytes_AS_STRING(kept->octets);
+    Py_ssize_t size = PyBytes_GET_SIZE(kept->octets), least = asked->end - 2;
+    Py_ssize_t start = 0, middle = 0, end = 0, last = PyTuple_GET_SIZE(kept->cycle) - 1;
+    long long ttl = left(kept, now);
+    uint32_t number = htonl((uint32_t)(ttl < self->max_ttl ? ttl : self->max_ttl));
+    int flags = octets[0] << 8 | octets[1];
+
+    if (last > 0) {
+        Py_ssize_t turn = (Py_ssize_t)((size_t)(kept->used + 1) % (size_t)last);
+        if ((start = offset_in(kept->cycle, 0, least, size)) < 0
+            || (middle = offset_in(kept->cycle, turn, start, size)) < 0
+            || (end = offset_in(kept->cycle, last, middle, size)) < 0)
+            return 0;
+    }
+    if (!(asked->flags & 0x20) && !asked->do_bit)
+        flags &= ~0x20;  /* AD only for who asks for it */
+    flags = (flags & ~0x0110) | 0x8080 | (asked->flags & 0x0110);
+    memcpy(to, asked->octets, 2);
+    to += 2;
+    memcpy(to, octets, size);
+    to[0] = flags >> 8;
+    to[1] = flags & 255;
+    memcpy(to + HEADER - 2, asked->octets + HEADER, asked->end - HEADER);
+    memcpy(to + start, octets + middle, end - middle);
+    memcpy(to + start + (end - middle), octets + start, middle - start);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kept->ttls); i++) {
+        Py_ssize_t at = offset_in(kept->ttls, i, least, size - 4);
+        if (at < 0)
+            return 0;
+        if (at >= start && at < end)
+            at += at < middle ? end - middle : start - middle;
+        memcpy(to + at, &number, 4);
+    }
+    if (asked->is_edns) {
+        unsigned char opt[OPT_SIZE] = {0, 0, 41, MAX_UDP >> 8, MAX_UDP & 255};
+        opt[7] = asked->do_bit << 7;
+        to[9] += 1;
+        memcpy(to + size, opt, OPT_SIZE);
+    }
+    kept->used++;
+    return 1;
+}
+
+/* Write the reply to a query and count it; return -1 with an exception. */
+static int give(Shelf *self, const Asked *asked, Kept *kept, double now, int tcp, unsigned char *to)
+{
+    if (!write_reply(self, asked, kept, now, to)) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "offsets outside of an answer");
+        return -1;
+    }
+    self->given[!!tcp][to[3] & 15]++;
+    return 0;
+}
+
+/* Shelf: what Python sees */
+
+static PyObject *shelf_reply(Shelf *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"message", "now", "tcp", NULL};
+    const char *message;
+    Py_ssize_t message_size, size;
+    PyObject *reply;
+    double now;
+    int tcp = 0;
+    Asked asked;
+    Kept *kept = NULL;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y#d|p", names, &message, &message_size, &now,
+                                     &tcp))
+        return NULL;
+    if (read_query(&asked, (const unsigned char *)message, message_size))
+        kept = choose(self, &asked, now, tcp, &size);
+    if (!kept && PyErr_Occurred())
+        return NULL;
+    if (!kept)
+        Py_RETURN_NONE;
+    if (!(reply = PyBytes_FromStringAndSize(NULL, size)))
+        return NULL;
+    if (give(self, &asked, kept, now, tcp, (unsigned char *)PyBytes_AS_STRING(reply)) < 0)
+        Py_CLEAR(reply);
+    return reply;
+}
+
+static PyObject *shelf_given(Shelf *self, PyObject *Py_UNUSED(none))
+{
+    PyObject *both = PyTuple_New(2);
+
+    for (int tcp = 0; both && tcp < 2; tcp++) {
+        PyObject *counts = PyTuple_New(16);
+        if (counts)
+            PyTuple_SET_ITEM(both, tcp, counts);
+        else
+            Py_CLEAR(both);
+        for (int rcode = 0; both && rcode < 16; rcode++) {
+            PyObject *count = PyLong_FromLongLong(self->given[tcp][rcode]);
+            if (count)
+                PyTuple_SET_ITEM(counts, rcode, count);
+            else
+                Py_CLEAR(both);
+        }
+    }
+    return both;
+}
+
+static int shelf_traverse(Shelf *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->entries);
+    return 0;
+}
+
+static int shelf_clear(Shelf *self)
+{
+    Py_CLEAR(self->entries);
+    return 0;
+}
+
+static void shelf_dealloc(Shelf *self)
+{
+    PyObject_GC_UnTrack(self);
+    shelf_clear(self);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyObject *shelf_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"entries", NULL};
+    PyObject *entries;
+    Shelf *self;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!", names, &PyDict_Type, &entries)
+        || !(self = (Shelf *)type->tp_alloc(type, 0)))
+        return NULL;
+    Py_INCREF(entries);
+    self->entries = entries;
+    self->max_ttl = 0x7fffffff;
+    return (PyObject *)self;
+}
+
+static PyMethodDef shelf_methods[] = {
+    {"reply", (PyCFunction)(void (*)(void))shelf_reply, METH_VARARGS | METH_KEYWORDS,
+     "Return the reply to a query; None: there is none, or it is not so simple."},
+    {"given", (PyCFunction)shelf_given, METH_NOARGS,
+     "Return how many replies were made, by response code: over UDP, and over TCP."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef shelf_members[] = {
+    {"epoch", T_INT, offsetof(Shelf, epoch), 0, NULL},
+    {"max_ttl", T_UINT, offsetof(Shelf, max_ttl), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyTypeObject ShelfType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "kubedns._batch.Shelf",
+    .tp_basicsize = sizeof(Shelf),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_methods = shelf_methods,
+    .tp_members = shelf_members,
+    .tp_traverse = (traverseproc)shelf_traverse,
+    .tp_clear = (inquiry)shelf_clear,
+    .tp_dealloc = (destructor)shelf_dealloc,
+    .tp_new = shelf_new,
 };
 
 /* Batch: what the system sees */
@@ -192,7 +593,7 @@ static void wish(struct msghdr *noted)
 static void let_go(Batch *self)
 {
     while (self->count)
-        Py_DECREF(self->held[--self->count]);
+        Py_XDECREF(self->held[--self->count]);
 }
 
 /* Append the errno of every reply that could not be sent; return -1 with an exception. */
@@ -304,7 +705,8 @@ static PyObject *look_up(Batch *self, int i, PyObject *table, double now)
     Py_ssize_t size = (Py_ssize_t)self->in[i].msg_len - 2;
     PyObject *key, *found, *turn = NULL;
 
-    if (size <= 0 || !(key = PyBytes_FromStringAndSize((char *)octets_of(self, i) + 2, size)))
+    if (size <= 0 || !PyDict_GET_SIZE(table)
+        || !(key = PyBytes_FromStringAndSize((char *)octets_of(self, i) + 2, size)))
         return NULL;
     found = PyDict_GetItemWithError(table, key);
     Py_XINCREF(found);  /* to age is to call Python: others may drop it from the table */
@@ -325,21 +727,44 @@ static PyObject *look_up(Batch *self, int i, PyObject *table, double now)
     return turn;
 }
 
-/* Put a reply beside the others; takes over the reference. */
-static void reply(Batch *self, int i, PyObject *turn)
+/*
+ * Decide what a query is answered with, and put it beside the other replies.
+ *
+ * Return whether it is; -1 with an exception.
+ */
+static int decide(Batch *self, int i, PyObject *table, Shelf *shelf, double now)
 {
     struct msghdr *from = &self->in[i].msg_hdr;
     struct msghdr *to = &self->out[self->count].msg_hdr;
     struct iovec *parts = self->out_parts[self->count];
+    PyObject *turn = look_up(self, i, table, now);
 
+    if (turn) {
+        parts[1].iov_base = PyBytes_AS_STRING(turn);
+        parts[1].iov_len = PyBytes_GET_SIZE(turn);
+    } else if (PyErr_Occurred()) {
+        return -1;
+    } else if (shelf) {
+        unsigned char *made = self->made[self->count];
+        Py_ssize_t size;
+        Asked asked;
+        Kept *kept = NULL;
+        if (read_query(&asked, octets_of(self, i), self->in[i].msg_len))
+            kept = choose(shelf, &asked, now, 0, &size);
+        if (!kept || give(shelf, &asked, kept, now, 0, made) < 0)
+            return PyErr_Occurred() ? -1 : 0;
+        parts[1].iov_base = made + 2;
+        parts[1].iov_len = size - 2;
+    } else {
+        return 0;
+    }
     parts[0].iov_base = octets_of(self, i);
-    parts[1].iov_base = PyBytes_AS_STRING(turn);
-    parts[1].iov_len = PyBytes_GET_SIZE(turn);
     to->msg_name = from->msg_name;
     to->msg_namelen = from->msg_namelen;
     to->msg_control = from->msg_control;
     to->msg_controllen = from->msg_controllen;
     self->held[self->count++] = turn;
+    return 1;
 }
 
 /*
@@ -347,19 +772,15 @@ static void reply(Batch *self, int i, PyObject *turn)
  *
  * One query must not cost another one its answer, so the rest is done all the same.
  */
-static int divide(Batch *self, int got, PyObject *table, PyObject *misses)
+static int divide(Batch *self, int got, PyObject *table, Shelf *shelf, PyObject *misses)
 {
     PyObject *type = NULL, *value = NULL, *traceback = NULL;
     double now = monotonic();
 
     for (int i = 0; i < got; i++) {
-        PyObject *turn;
         if (self->noting)
             wish(&self->in[i].msg_hdr);
-        turn = look_up(self, i, table, now);
-        if (turn)
-            reply(self, i, turn);
-        else if (!PyErr_Occurred())
+        if (!decide(self, i, table, shelf, now))
             miss(self, i, misses);
         if (PyErr_Occurred() && type)
             PyErr_WriteUnraisable((PyObject *)self);
@@ -372,7 +793,23 @@ static int divide(Batch *self, int got, PyObject *table, PyObject *misses)
     return -1;
 }
 
-static PyObject *answer(Batch *self, PyObject *table, PyObject *misses, PyObject *failures)
+/* Return the shelf of a table, a new reference; NULL: none, or an exception. */
+static Shelf *shelf_of(PyObject *table)
+{
+    PyObject *found;
+
+    if (PyDict_CheckExact(table) || !(found = PyObject_GetAttrString(table, "shelf")))
+        return NULL;
+    if (found != Py_None && PyObject_TypeCheck(found, &ShelfType))
+        return (Shelf *)found;
+    if (found != Py_None)
+        PyErr_SetString(PyExc_TypeError, "not a shelf");
+    Py_DECREF(found);
+    return NULL;
+}
+
+static PyObject *answer(Batch *self, PyObject *table, Shelf *shelf, PyObject *misses,
+                        PyObject *failures)
 {
     for (;;) {
         int got, done;
@@ -386,7 +823,7 @@ static PyObject *answer(Batch *self, PyObject *table, PyObject *misses, PyObject
         let_go(self);
         done = tell(self, failures);
         if (got > 0 && !done)
-            done = divide(self, got, table, misses);
+            done = divide(self, got, table, shelf, misses);
         if (got > 0 && !done && !PyList_GET_SIZE(misses) && !PyList_GET_SIZE(failures))
             continue;
         if (got < 0 && !done) {
@@ -411,6 +848,7 @@ static PyObject *answer(Batch *self, PyObject *table, PyObject *misses, PyObject
 static PyObject *batch_answer(Batch *self, PyObject *args)
 {
     PyObject *table, *misses, *failures, *result;
+    Shelf *shelf;
 
     if (!PyArg_ParseTuple(args, "O!O!O!", &PyDict_Type, &table, &PyList_Type, &misses,
                           &PyList_Type, &failures))
@@ -419,8 +857,11 @@ static PyObject *batch_answer(Batch *self, PyObject *args)
         PyErr_SetString(PyExc_RuntimeError, "a batch belongs to one thread");
         return NULL;
     }
+    if (!(shelf = shelf_of(table)) && PyErr_Occurred())
+        return NULL;
     self->busy = 1;
-    result = answer(self, table, misses, failures);
+    result = answer(self, table, shelf, misses, failures);
+    Py_XDECREF(shelf);
     self->busy = 0;
     return result;
 }
@@ -443,7 +884,8 @@ static PyObject *batch_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         || !(self = (Batch *)type->tp_alloc(type, 0)))
         return NULL;
     self->octets = PyMem_RawMalloc((size_t)MOST * STRIDE);
-    if (!self->octets) {
+    self->made = PyMem_RawMalloc(MOST * sizeof *self->made);
+    if (!self->octets || !self->made) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
@@ -468,6 +910,7 @@ static void batch_dealloc(Batch *self)
 {
     let_go(self);
     PyMem_RawFree(self->octets);
+    PyMem_RawFree(self->made);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -505,10 +948,13 @@ PyMODINIT_FUNC PyInit__batch(void)
 {
     PyObject *module;
 
-    if (PyType_Ready(&TurningType) < 0 || PyType_Ready(&BatchType) < 0)
+    if (PyType_Ready(&TurningType) < 0 || PyType_Ready(&KeptType) < 0
+        || PyType_Ready(&ShelfType) < 0 || PyType_Ready(&BatchType) < 0)
         return NULL;
     module = PyModule_Create(&definition);
     if (module && (PyModule_AddType(module, &TurningType) < 0
+                   || PyModule_AddType(module, &KeptType) < 0
+                   || PyModule_AddType(module, &ShelfType) < 0
                    || PyModule_AddType(module, &BatchType) < 0))
         Py_CLEAR(module);
     return module;

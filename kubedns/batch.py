@@ -2,7 +2,8 @@
 Answers that are given in turns, and what reads a socket to give them: the native piece, if it is.
 
 `Batch(socket, any_address=...).answer(table, misses, failures)` answers what comes by a blocking
-UDP socket from a table of `Turning`s by the octets behind the ID. It returns when something is left
+UDP socket from a table of `Turning`s by the octets behind the ID, and what is not there from the
+table's `Shelf`, if it is a `Table` that has one (plainshelf.py). It returns when something is left
 for others to do, having put it into the two lists, empty until then: queries that the table has no
 answer to, each with its client's address and, on a wildcard socket, the ancillary data that its
 reply needs; and the errno of every reply that could not be sent. A fault of ours is raised, after
@@ -22,19 +23,26 @@ from kubedns import plainbatch
 from kubedns.plainbatch import ROOM as ROOM
 from kubedns.plainbatch import Missed as Missed
 from kubedns.plainbatch import Source as Source
+from kubedns.plainshelf import Table as Table
 
 if TYPE_CHECKING:
     from kubedns.plainbatch import Batch as Batch
     from kubedns.plainbatch import Turning as Turning
+    from kubedns.plainshelf import Kept as Kept
+    from kubedns.plainshelf import Shelf as Shelf
 else:
     try:
         if os.environ.get("KUBE_DNS_NATIVE") == "0":
             raise ImportError("not wanted")
         from kubedns._batch import Batch as Batch
+        from kubedns._batch import Kept as Kept
+        from kubedns._batch import Shelf as Shelf
         from kubedns._batch import Turning as Turning
     except ImportError:
         from kubedns.plainbatch import Batch as Batch
         from kubedns.plainbatch import Turning as Turning
+        from kubedns.plainshelf import Kept as Kept
+        from kubedns.plainshelf import Shelf as Shelf
 
 
 def is_native() -> bool:

@@ -11,7 +11,7 @@ import errno
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
@@ -69,19 +69,23 @@ class Batch:
         receive = self._socket.recvfrom
         send = self._socket.sendto
         ready = table.get
+        on_shelf = _shelf_of(table)
         now = time.monotonic
         thick = 0.0
         while not self._stopped:
             query, client = receive(ROOM)
             found = ready(query[2:])
-            if found is None or not ((t := now()) < found.until or found.age(t)):
+            t = now()
+            if found is not None and (t < found.until or found.age(t)):
+                uses = found.uses
+                found.uses = uses + 1
+                turns = found.turns
+                octets = query[:2] + turns[uses % len(turns)]
+            elif (octets := on_shelf(query, t)) is None:
                 misses.append((query, client, []))
                 return
-            uses = found.uses
-            found.uses = uses + 1
-            turns = found.turns
             try:
-                send(query[:2] + turns[uses % len(turns)], client)
+                send(octets, client)
             except OSError as error:  # the client's address, or its network
                 failures.append(error.errno or errno.EIO)
                 return
@@ -99,19 +103,25 @@ class Batch:
         receive = self._socket.recvmsg
         send = self._socket.sendmsg
         ready = table.get
+        on_shelf = _shelf_of(table)
         now = time.monotonic
         while not self._stopped:
             query, ancillary, _, client = receive(ROOM, _ANCILLARY)
             source = [as_source(item) for item in ancillary]
             found = ready(query[2:])
-            if found is None or not ((t := now()) < found.until or found.age(t)):
+            t = now()
+            if found is not None and (t < found.until or found.age(t)):
+                uses = found.uses
+                found.uses = uses + 1
+                turns = found.turns
+                parts: tuple[bytes, ...] = query[:2], turns[uses % len(turns)]
+            elif (octets := on_shelf(query, t)) is not None:
+                parts = (octets,)
+            else:
                 misses.append((query, client, source))
                 return
-            uses = found.uses
-            found.uses = uses + 1
-            turns = found.turns
             try:
-                send((query[:2], turns[uses % len(turns)]), source, 0, client)
+                send(parts, source, 0, client)
             except OSError as error:
                 failures.append(error.errno or errno.EIO)
                 return
@@ -158,20 +168,25 @@ class _Many:
         if got <= 0:
             return False
         queries, replies, ready = self._queries, self._replies, table.get
+        on_shelf = _shelf_of(table)
         faults: list[Exception] = []
         t = time.monotonic()
         at = end = replied = 0
         for i, size in enumerate(self._sizes[:got].tolist()):
             at = i * ROOM
             try:
-                found = ready(bytes(queries[at + 2 : at + size]))
-                if found is None or not (t < found.until or found.age(t)):
-                    misses.append((bytes(queries[at : at + size]), self._client(i), []))
+                query = bytes(queries[at : at + size])
+                found = ready(query[2:])
+                if found is not None and (t < found.until or found.age(t)):
+                    uses = found.uses
+                    found.uses = uses + 1
+                    turns = found.turns
+                    turn = turns[uses % len(turns)]
+                elif (octets := on_shelf(query, t)) is not None:
+                    turn = octets[2:]
+                else:
+                    misses.append((query, self._client(i), []))
                     continue
-                uses = found.uses
-                found.uses = uses + 1
-                turns = found.turns
-                turn = turns[uses % len(turns)]
                 length = len(turn) + 2
                 if length > ROOM:
                     self._send_alone(i, turn, failures)
@@ -232,6 +247,16 @@ def as_source(item: tuple[int, int, bytes]) -> tuple[int, int, bytes]:
         _, local, _ = struct.unpack("=I4s4s", octets[:12])
         return level, kind, struct.pack("=I4s4s", 0, local, b"\0" * 4)
     return level, kind, octets if octets[:2] == b"\xfe\x80" else octets[:16] + b"\0" * 4
+
+
+def _shelf_of(table: dict[Any, Any]) -> Callable[[bytes, float], bytes | None]:
+    """Return what makes the reply to a query that is not in a table, None if it cannot."""
+    shelf = getattr(table, "shelf", None)
+    return _nothing if shelf is None else shelf.reply
+
+
+def _nothing(query: bytes, now: float) -> None:
+    return None
 
 
 def _address(octets: memoryview) -> int:

@@ -271,14 +271,23 @@ class Replay:
             asked.id = next(self._ids) & 0xFFFF
             message = asked.to_wire()
         now = self.clock.now
-        found = self.cache.ready.get(message[2:])
-        if found is None or not (now < found.until or found.age(now)):
+        octets = self.at_once(message)
+        if octets is None:
             return None
         one = Asked(message, (CLIENT, 1), now)
-        one.replies.append(message[:2] + found.turns[found.uses % len(found.turns)])
-        found.uses += 1
+        one.replies.append(octets)
         self.settle()
         return one
+
+    def at_once(self, message: bytes) -> bytes | None:
+        """Return the reply of a receiver thread; None: it would have to ask on."""
+        now = self.clock.now
+        found = self.cache.ready.get(message[2:])
+        if found is not None and (now < found.until or found.age(now)):
+            found.uses += 1
+            return message[:2] + found.turns[(found.uses - 1) % len(found.turns)]
+        shelf = self.cache.ready.shelf
+        return None if shelf is None else shelf.reply(message, now)
 
     def time_passes(self, seconds: float) -> None:
         """Let time pass, and happen what is due."""

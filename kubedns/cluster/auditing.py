@@ -33,6 +33,7 @@ RETRY_S = 300.0
 LAG_S = 150.0  # bookmarks come about once a minute
 _STEP = 100  # services of the zone that are compared in one turn
 _TICK_S = 0.1
+_REST_S = 1.0  # until the next look, while nothing is due: a wake-up costs 0.2 ms
 _SLACK_S = 30.0  # what any step may take beyond what it is meant to
 _PAGE_S = 330.0  # more than a page may ever take
 _NAMED = 10
@@ -147,7 +148,8 @@ class Auditing:
             report = self._report(ZONE)
             if self._clock() >= report.due:
                 await self._audit_zone(report)
-            await self._sleep(_TICK_S)
+            due = min(report.due for report in self.reports.values())
+            await self._sleep(min(max(_TICK_S, due - self._clock()), _REST_S))
 
     def _report(self, resource: str) -> Report:
         report = self.reports.get(resource)

@@ -235,15 +235,20 @@ class Reader:
         if namespace is None or owner is None:
             return None
         ready: list[tuple[bytes, bytes | None]] = []
-        for each in raw.endpoints or ():
+        label: bytes | None
+        are_named = self._naming is EndpointNames.POD
+        for each in raw.endpoints or ():  # a hundred of them for one that has changed
             if each.conditions is not None and each.conditions.ready is False:
                 continue
-            label = self._hostname(each.hostname, each.target, key)
-            for packed in self._addresses(each.addresses or (), key):
-                if len(packed) == width:
+            label = None
+            if each.hostname or are_named:
+                label = self._hostname(each.hostname, each.target, key)
+            for text in each.addresses or ():
+                packed = address.pack(text)
+                if packed is not None and len(packed) == width:
                     ready.append((packed, label))
                 else:
-                    self._problem(key, f"{address.unpack(packed)} in a slice of {raw.family}")
+                    self._misfit(text, packed, raw.family, key)
         group = self._group(width, ready, self._ports(raw.ports, key))
         return Slice(namespace, owner, (group,) if group else ())
 
@@ -283,13 +288,15 @@ class Reader:
     ) -> Group | None:
         if not ready:
             return None
-        labels = tuple(label for _, label in ready)
-        return Group(
-            width,
-            b"".join(packed for packed, _ in ready),
-            labels if any(labels) else None,
-            ports,
-        )
+        packed, labels = zip(*ready, strict=True)
+        return Group(width, b"".join(packed), labels if any(labels) else None, ports)
+
+    def _misfit(self, text: str, packed: bytes | None, family: str, key: str) -> None:
+        """Say that an endpoint's address is none, or none of its slice's family."""
+        if packed is None:
+            self._problem(key, f"{text!r} is no IP address")
+        else:
+            self._problem(key, f"{address.unpack(packed)} in a slice of {family}")
 
     def _hostname(
         self, hostname: str | None, target: shapes.TargetRef | None, key: str

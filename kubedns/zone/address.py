@@ -5,26 +5,33 @@ Two kinds of label hold an address: that of an endpoint without hostname (its te
 dots or colons, as CoreDNS) and that of a pod. Reverse names are those of RFC 1035 3.5 and RFC 3596.
 """
 
-import socket
+from functools import lru_cache
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 from kubedns.wire import name as names
 
 IN_ADDR_ARPA = names.from_text("in-addr.arpa")
 IP6_ARPA = names.from_text("ip6.arpa")
+_LONGEST = 45  # octets of an IPv6 address whose last part is written as IPv4
 _NIBBLES = b"0123456789abcdef"
 
 
 def pack(text: str) -> bytes | None:
     """Pack an IPv4 or IPv6 address; None if the text is none (zones and leading zeros are not)."""
+    return _packed(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(1024)  # an event holds all endpoints of a slice again, of which one has changed
+def _packed(text: str) -> bytes | None:
     try:
-        return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+        return inet_pton(AF_INET6 if ":" in text else AF_INET, text)
     except (OSError, ValueError):  # ValueError: a NUL or a non-ASCII character
         return None
 
 
 def unpack(address: bytes) -> str:
     """Write a packed address in canonical text (RFC 5952)."""
-    return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)
+    return inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)
 
 
 def split(packed: bytes, width: int) -> list[bytes]:

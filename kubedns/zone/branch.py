@@ -15,6 +15,7 @@ The structs stand in snapshots as they are (snapshot/contents.py): another field
 (NODATA), None where there is no such name.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
 
@@ -51,6 +52,17 @@ class Group(msgspec.Struct, frozen=True, gc=False, array_like=True):
     addresses: bytes
     labels: tuple[bytes | None, ...] | None
     ports: tuple[Port, ...]
+
+    @property
+    def count(self) -> int:
+        """Count the endpoints."""
+        return len(self.addresses) // self.width
+
+    def part(self, start: int, end: int) -> "Group":
+        """Return some of the endpoints."""
+        labels = None if self.labels is None else self.labels[start:end]
+        width = self.width
+        return Group(width, self.addresses[start * width : end * width], labels, self.ports)
 
     def endpoints(self) -> Iterator[tuple[bytes, bytes]]:
         """Give (label, packed address) of every endpoint."""
@@ -325,7 +337,7 @@ def changed_owners(old: Branch | None, new: Branch | None) -> set[bytes]:
         changed = set() if old is None else set(old.owners())
         changed.update(() if new is None else new.owners())
         return changed
-    before, after = only_in(old.groups, new.groups), only_in(new.groups, old.groups)
+    before, after = _apart(old.groups, new.groups)
     old_endpoints, new_endpoints = _raw(before), _raw(after)
     if {group.ports for group in before} == {group.ports for group in after}:
         moved = old_endpoints ^ new_endpoints
@@ -340,7 +352,7 @@ def changed_owners(old: Branch | None, new: Branch | None) -> set[bytes]:
 def touched_addresses(old: Branch | None, new: Branch | None) -> set[bytes]:
     """Return the packed addresses whose reverse names may differ between two branches."""
     if isinstance(old, Headless) and isinstance(new, Headless):
-        before, after = only_in(old.groups, new.groups), only_in(new.groups, old.groups)
+        before, after = _apart(old.groups, new.groups)
         return {packed for _, packed in _raw(before) ^ _raw(after)}
     before_, after_ = (set() if b is None else b.addresses() for b in (old, new))
     return before_ ^ after_ if type(old) is type(new) else before_ | after_
@@ -348,6 +360,33 @@ def touched_addresses(old: Branch | None, new: Branch | None) -> set[bytes]:
 
 def _raw(groups: Iterable[Group]) -> set[tuple[bytes | None, bytes]]:
     return {endpoint for group in groups for endpoint in group.raw()}
+
+
+def _apart(old: Sequence[Group], new: Sequence[Group]) -> tuple[list[Group], list[Group]]:
+    """
+    Return what only one has of two lists of groups.
+
+    Of a slice that has changed without its ports, the endpoints in the middle: one or two, as a
+    rule, of a hundred. What else is the same in both may be among them.
+    """
+    before, after = only_in(old, new), only_in(new, old)
+    if len(before) != 1 or len(after) != 1:
+        return before, after
+    one, two = before[0], after[0]
+    if (one.width, one.ports, one.labels is None) != (two.width, two.ports, two.labels is None):
+        return before, after
+    a, b, width = one.addresses, two.addresses, one.width
+    c, d = one.labels or (), two.labels or ()
+    most = min(one.count, two.count)
+    begin = bisect_left(
+        range(1, most + 1), True, key=lambda n: a[: n * width] != b[: n * width] or c[:n] != d[:n]
+    )
+    end = bisect_left(
+        range(1, most - begin + 1),
+        True,
+        key=lambda n: a[-n * width :] != b[-n * width :] or c[-n:] != d[-n:],
+    )
+    return [one.part(begin, one.count - end)], [two.part(begin, two.count - end)]
 
 
 def only_in(groups: Sequence[Group], others: Sequence[Group]) -> list[Group]:

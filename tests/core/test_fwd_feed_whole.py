@@ -78,10 +78,9 @@ class Pair(Replay):
 
     def ask(self, message: bytes) -> bytes:
         """Return the reply, of receivers if they have one."""
-        ready = self.cache.ready.get(message[2:])
-        if ready is not None and (self.clock.now < ready.until or ready.age(self.clock.now)):
-            ready.uses += 1
-            return message[:2] + ready.turns[0]
+        at_once = self.at_once(message)
+        if at_once is not None:
+            return at_once
         (reply,) = self.asks(message)
         return reply
 
