@@ -16,6 +16,8 @@
 #include <Python.h>
 #include <structmember.h>
 
+#include "_ring.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -56,6 +58,7 @@ typedef struct {
     _Alignas(struct cmsghdr) unsigned char notes[MOST][NOTES];
     PyObject *held[MOST];         /* the turns in `out` */
     unsigned char *octets;
+    PyObject *ring;               /* where replies are noted, or NULL */
 } Batch;
 
 /* Turning */
@@ -357,6 +360,10 @@ static int divide(Batch *self, int got, PyObject *table, PyObject *misses)
         if (self->noting)
             wish(&self->in[i].msg_hdr);
         turn = look_up(self, i, table, now);
+        if (turn && self->ring)
+            ring_hit(self->ring, now, octets_of(self, i), self->in[i].msg_len,
+                     PyBytes_AS_STRING(turn), (size_t)PyBytes_GET_SIZE(turn),
+                     &self->clients[i].any, self->in[i].msg_hdr.msg_namelen);
         if (turn)
             reply(self, i, turn);
         else if (!PyErr_Occurred())
@@ -433,13 +440,18 @@ static PyObject *batch_stop(Batch *self, PyObject *Py_UNUSED(none))
 
 static PyObject *batch_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"bound", "any_address", NULL};
-    PyObject *bound;
-    int fd, noting;
+    static char *names[] = {"bound", "any_address", "ring", NULL};
+    PyObject *bound, *ring = Py_None;
+    int fd, noting = 0;
     Batch *self;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O$p", names, &bound, &noting)
-        || (fd = PyObject_AsFileDescriptor(bound)) < 0
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$pO", names, &bound, &noting, &ring))
+        return NULL;
+    if (ring != Py_None && !PyObject_TypeCheck(ring, &RingType)) {
+        PyErr_SetString(PyExc_TypeError, "not a ring");
+        return NULL;
+    }
+    if ((fd = PyObject_AsFileDescriptor(bound)) < 0
         || !(self = (Batch *)type->tp_alloc(type, 0)))
         return NULL;
     self->octets = PyMem_RawMalloc((size_t)MOST * STRIDE);
@@ -449,6 +461,7 @@ static PyObject *batch_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->fd = fd;
     self->noting = noting;
+    self->ring = ring == Py_None ? NULL : Py_NewRef(ring);
     self->used = MOST;
     for (int i = 0; i < MOST; i++) {
         self->in_parts[i].iov_base = octets_of(self, i);
@@ -467,6 +480,7 @@ static PyObject *batch_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static void batch_dealloc(Batch *self)
 {
     let_go(self);
+    Py_XDECREF(self->ring);
     PyMem_RawFree(self->octets);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
@@ -505,11 +519,13 @@ PyMODINIT_FUNC PyInit__batch(void)
 {
     PyObject *module;
 
-    if (PyType_Ready(&TurningType) < 0 || PyType_Ready(&BatchType) < 0)
+    if (PyType_Ready(&TurningType) < 0 || PyType_Ready(&BatchType) < 0
+        || PyType_Ready(&RingType) < 0)
         return NULL;
     module = PyModule_Create(&definition);
     if (module && (PyModule_AddType(module, &TurningType) < 0
-                   || PyModule_AddType(module, &BatchType) < 0))
+                   || PyModule_AddType(module, &BatchType) < 0
+                   || PyModule_AddType(module, &RingType) < 0))
         Py_CLEAR(module);
     return module;
 }

@@ -8,6 +8,8 @@ answer to, each with its client's address and, on a wildcard socket, the ancilla
 reply needs; and the errno of every reply that could not be sent. A fault of ours is raised, after
 the other queries of the same batch were served.
 
+With `ring`, a `Ring` of records (plainring.py), each reply is noted there, in Python one of many.
+
 All of it belongs to one thread, but `stop`, which lets `answer` return after the batch it has in
 hand; who waits for a datagram is woken by `shutdown`. The socket must stay open until then.
 
@@ -26,15 +28,18 @@ from kubedns.plainbatch import Source as Source
 if TYPE_CHECKING:
     from kubedns.plainbatch import Batch as Batch
     from kubedns.plainbatch import Turning as Turning
+    from kubedns.plainring import Ring as Ring
 else:
     try:
         if os.environ.get("KUBE_DNS_NATIVE") == "0":
             raise ImportError("not wanted")
         from kubedns._batch import Batch as Batch
+        from kubedns._batch import Ring as Ring
         from kubedns._batch import Turning as Turning
     except ImportError:
         from kubedns.plainbatch import Batch as Batch
         from kubedns.plainbatch import Turning as Turning
+        from kubedns.plainring import Ring as Ring
 
 
 def is_native() -> bool:
