@@ -66,7 +66,7 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The product alone, and with what its tests need.
-$(VENV)/installed: setup.cfg setup.py kubedns/_batch.c pyproject.toml
+$(VENV)/installed: setup.cfg setup.py kubedns/_batch.c kubedns/_ring.c kubedns/_ring.h pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable .
 	touch $@

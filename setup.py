@@ -2,4 +2,10 @@
 
 from setuptools import Extension, setup
 
-setup(ext_modules=[Extension("kubedns._batch", ["kubedns/_batch.c"], optional=True)])
+_SOURCES = ["kubedns/_batch.c", "kubedns/_ring.c"]
+
+setup(
+    ext_modules=[
+        Extension("kubedns._batch", _SOURCES, depends=["kubedns/_ring.h"], optional=True),
+    ]
+)

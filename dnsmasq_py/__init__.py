@@ -30,4 +30,6 @@ probes     loops, and of which make the cluster's server is
 What operators see
 chaos      statistics as dnsmasq gives them                 metrics    for Prometheus
 pages      /status, /healthz                                querylog   lines as dnsmasq writes them
+explain/   what becomes of a question, and why          sentences  what clients are told: RFC 8914
+observed/  who asked what: /top, /recorder, /findings
 """

@@ -10,29 +10,44 @@ from typing import Any
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.limits import ErrorRate, Failed
 from dnsmasq_py.local import LocalAnswer
+from dnsmasq_py.observed import records
+from dnsmasq_py.observed.recorder import Recorder
 from dnsmasq_py.querylog import Asked, QueryLog
 from dnsmasq_py.stored import Stored
 from kubedns.serve.answered import TCP_IDLE_S
 from kubedns.wire import reply, response, rr
 from kubedns.wire.question import Query, WireError
 
-_EDE_STALE = 3
-_EDE_STALE_NXDOMAIN = 19
 _STALE_TTL_S = 30  # RFC 8767 section 4
 _CLUSTER_STALE_TTL_S = 5
 _KEEPALIVE_MS = int(TCP_IDLE_S * 1000)
 _CUT_SHORT = Failed(rr.SERVFAIL, (23, "the upstream cannot be asked over TCP"))
+_SAID = (rr.NOERROR, rr.NXDOMAIN)  # by an answer, whatever else goes with it
 _ERRORS = (rr.FORMERR, rr.NOTIMP, rr.REFUSED, rr.BADVERS)
 
 
 class Client:
-    """A query and how to reply to it. sender: its socket address; send takes the reply's octets."""
+    """
+    A query and how to reply to it.
 
-    __slots__ = ("asked", "query", "send", "sender", "tcp")
+    sender: its socket address; send takes the reply's octets. message: the query's; came: when, in
+    monotonic seconds.
+    """
+
+    __slots__ = ("asked", "came", "message", "query", "send", "sender", "tcp")
 
     def __init__(
-        self, query: Query, sender: Any, send: Callable[[bytes], Any], *, tcp: bool
+        self,
+        query: Query,
+        sender: Any,
+        send: Callable[[bytes], Any],
+        *,
+        tcp: bool,
+        message: bytes = b"",
+        came: float = 0.0,
     ) -> None:
+        self.message = message
+        self.came = came
         self.query = query
         self.sender = sender
         self.send = send
@@ -47,7 +62,13 @@ class Client:
 
 
 class Answering:
-    """max_ttl: of --max-ttl; None: no bound. log: None when queries are not logged."""
+    """
+    max_ttl: of --max-ttl; None: no bound. log: None when queries are not logged.
+
+    recorder: where all replies are noted, None where they are not.
+    """
+
+    recorder: Recorder | None = None
 
     def __init__(self, counters: Counters, max_ttl: int | None, log: QueryLog | None) -> None:
         self.log = log
@@ -69,17 +90,20 @@ class Answering:
             left = min(left, self._max_ttl)
         if self.log is not None and client.asked is not None:
             self._tell(self.log, client, stored, cached=cached, stale=False)
-        self._send(client, self._reply(client, stored, left, None), stored.rcode)
+        source = records.CUT if stored.is_cut else records.CACHE if cached else records.UPSTREAM
+        octets = self._reply(client, stored, left, stored.told(now))
+        self._send(client, octets, stored.rcode, source)
 
-    def give_stale(self, client: Client, stored: Stored, *, cluster: bool, ttl: int) -> None:
-        """Reply with an answer that has expired; ttl: at most, in seconds."""
+    def give_stale(
+        self, client: Client, stored: Stored, *, cluster: bool, ttl: int, error: tuple[int, str]
+    ) -> None:
+        """Reply with an answer that has expired; ttl: at most, in seconds. error: why."""
         self._counters.stale += 1
-        missing = stored.rcode == rr.NXDOMAIN
-        error = (_EDE_STALE_NXDOMAIN if missing else _EDE_STALE, "no fresh answer to be had")
         ttl = min(ttl, _CLUSTER_STALE_TTL_S if cluster else _STALE_TTL_S)
         if self.log is not None and client.asked is not None:
             self._tell(self.log, client, stored, cached=True, stale=True)
-        self._send(client, self._reply(client, stored, ttl, error), stored.rcode)
+        octets = self._reply(client, stored, ttl, error)
+        self._send(client, octets, stored.rcode, records.STALE)
 
     def give_local(self, client: Client, found: LocalAnswer) -> None:
         """Reply with what is known here."""
@@ -95,7 +119,7 @@ class Answering:
             keepalive_ms=_KEEPALIVE_MS if client.tcp else None,
         )
         if self.log is not None:
-            if found.error is not None:
+            if found.error is not None and found.rcode not in _SAID:
                 self.log.error(client.asked, found.source, found.rcode, found.error[0])
             else:
                 self.log.local(
@@ -108,7 +132,7 @@ class Answering:
                 )
         turn = turns[self._counters.local % len(turns)]
         self._counters.local += 1
-        self._send(client, query.id + turn, found.rcode)
+        self._send(client, query.id + turn, found.rcode, records.LOCAL)
 
     def fail(self, client: Client, failed: Failed, source: str) -> None:
         """Reply that there is no answer, and why. source: config, cached or reply, for the log."""
@@ -122,7 +146,8 @@ class Answering:
         )
         if self.log is not None:
             self.log.error(client.asked, source, failed.rcode, code)
-        self._send(client, client.query.id + turns[0], failed.rcode)
+        kind = records.CUT if failed is _CUT_SHORT else records.ERROR
+        self._send(client, client.query.id + turns[0], failed.rcode, kind)
 
     def refuse_message(
         self,
@@ -136,8 +161,9 @@ class Answering:
         """Reply to what is no question as the RFCs say, or not at all."""
         if error.rcode is None:
             return
-        client = Client(_NOBODYS, sender, send, tcp=tcp)
-        self._send(client, reply.refusal(message, error.rcode, error.query), error.rcode)
+        client = Client(_NOBODYS, sender, send, tcp=tcp, message=message)
+        refusal = reply.refusal(message, error.rcode, error.query)
+        self._send(client, refusal, error.rcode, records.LOCAL)
 
     def _reply(
         self, client: Client, stored: Stored, ttl: int, error: tuple[int, str] | None
@@ -147,13 +173,17 @@ class Answering:
             client.query, ttl, _limit(client), stored.used, error=error, keepalive_ms=keepalive
         )
 
-    def _send(self, client: Client, octets: bytes, rcode: int) -> None:
+    def _send(self, client: Client, octets: bytes, rcode: int, source: int) -> None:
         counters = self._counters
         if rcode in _ERRORS and not (client.tcp or self._errors.allows(client.address)):
             counters.limits["error rate"] += 1
             counters.dropped["error rate"] += 1
             return
         counters.queries["tcp" if client.tcp else "udp", rcode] += 1
+        if (recorder := self.recorder) is not None:
+            recorder.note(
+                client.message, octets, client.sender, source, client.came, rcode, tcp=client.tcp
+            )
         try:
             client.send(octets)
         except OSError as error:  # the client's address, or its network

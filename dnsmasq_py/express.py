@@ -34,6 +34,7 @@ from dnsmasq_py import scrub, special
 from dnsmasq_py.answering import Client
 from dnsmasq_py.attempt import Attempt
 from dnsmasq_py.limits import MAX_QUESTIONS, Failed
+from dnsmasq_py.observed.records import UPSTREAM
 from dnsmasq_py.routing import Route
 from dnsmasq_py.stored import Stored
 from dnsmasq_py.upstreams import Group
@@ -314,10 +315,12 @@ class Express:
         else:
             limit = question.MIN_UDP
         if len(whole) > limit or len(whole) > reply.MAX_UDP:
-            client = Client(question.read(query), ask.sender, ask.send, tcp=False)
+            client = _client_of(ask)
             self._forwarder.answering.give(client, stored, now, cached=False)
             return
         self._counters.queries["udp", rcode] += 1
+        if (recorder := self._forwarder.answering.recorder) is not None:
+            recorder.note(query, whole, ask.sender, UPSTREAM, ask.sent_at, rcode, tcp=False)
         try:
             ask.send(whole)
         except OSError as error:  # the client's address, or its network
@@ -327,7 +330,7 @@ class Express:
         """Answer for a fault of our own, to be called while handling it."""
         self._counters.exceptions += 1
         log.failure("while resolving {key}", key=ask.key)
-        client = Client(question.read(ask.query), ask.sender, ask.send, tcp=False)
+        client = _client_of(ask)
         failed = Failed(rr.SERVFAIL, (_EDE_OTHER, "an error of our own, see the log"))
         self._forwarder.answering.fail(client, failed, "reply")
 
@@ -346,9 +349,7 @@ class Express:
     def unfold(self, ask: Ask) -> None:
         """Let the general way have it, as if it had been there from the beginning."""
         del self.asks[ask.key]
-        asked = question.read(ask.query)
-        client = Client(asked, ask.sender, ask.send, tcp=False)
-        self._forwarder.adopt(client, ask)
+        self._forwarder.adopt(_client_of(ask), ask)
 
     def unfold_key(self, key: bytes) -> None:
         """Let the general way have a question, if it is here: somebody else asks it too."""
@@ -383,3 +384,9 @@ class Express:
                     self.unfold(ask)
                     ask.exchange.timed_out(now, extras=extras)
         self.due = min((ask.soft_at for ask in self.asks.values()), default=inf)
+
+
+def _client_of(ask: Ask) -> Client:
+    """Return the client who waits for an answer, as the general way has it."""
+    query = question.read(ask.query)
+    return Client(query, ask.sender, ask.send, tcp=False, message=ask.query, came=ask.sent_at)

@@ -16,7 +16,13 @@ from dataclasses import dataclass, field
 from dnsmasq_py.server import Server
 from dnsmasq_py.servertext import parse_nameserver
 from dnsmasq_py.yamlnodes import List, Map, Node, PlainYamlError, Text
-from kubedns.config import MANY_DOMAINS, MAX_DOMAINS, MAX_SERVERS_PER_DOMAIN, Config, ConfigError
+from kubedns.config import (
+    MANY_DOMAINS,
+    MAX_DOMAINS,
+    MAX_SERVERS_PER_DOMAIN,
+    Config,
+    ConfigError,
+)
 from kubedns.nameserver import HostServer, Nameserver, is_subdomain, quote
 
 KEY = "extensions"

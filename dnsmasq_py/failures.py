@@ -21,7 +21,9 @@ _MAX_KEPT = 10_000
 _UNREACHABLE = (22, 23)  # extended errors: silence, and what the network says
 
 
-class _Remembered:
+class Remembered:
+    """A failure; since, until: when it happened, and when it may be tried again (monotonic)."""
+
     __slots__ = ("failed", "for_s", "group", "since", "until")
 
     def __init__(self, failed: Failed, for_s: float, now: float, group: Group | None) -> None:
@@ -41,18 +43,36 @@ class Failures:
     """Failures by cache key; now: monotonic seconds."""
 
     def __init__(self) -> None:
-        self._kept: dict[bytes, _Remembered] = {}
+        self._kept: dict[bytes, Remembered] = {}
         self._clusters: set[bytes] = set()
+        self._silent: dict[Group, float] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def find(self, key: bytes, now: float) -> Failed | None:
         """Return the failure that is not to be tried again yet."""
+        kept = self.kept(key, now)
+        return None if kept is None else kept.failed
+
+    def kept(self, key: bytes, now: float) -> Remembered | None:
+        """Return the same with its times."""
         kept = self._kept.get(key)
         if kept is None or now >= kept.until or kept.is_over():
             return None
-        return kept.failed
+        return kept
+
+    def last(self, key: bytes) -> Failed | None:
+        """Return how the last try ended, also when it is time for the next one."""
+        kept = self._kept.get(key)
+        return None if kept is None or kept.is_over() else kept.failed
+
+    def silent_since(self, group: Group) -> float | None:
+        """Return since when servers that were asked answered nothing at all; None: they did."""
+        since = self._silent.get(group)
+        if since is None or any(u.last_ok > since for u in group.upstreams):
+            return None
+        return since
 
     def add(
         self,
@@ -63,8 +83,13 @@ class Failures:
         *,
         cluster: bool,
         stale: bool,
+        asked_at: float | None = None,
     ) -> None:
-        """Remember one; group: who was asked; stale: there is an answer to give instead."""
+        """
+        Remember one.
+
+        group: who was asked, asked_at: when, if not now; stale: there is an answer to give instead.
+        """
         before = self._kept.pop(key, None)
         silent = failed.error[0] in _UNREACHABLE
         if cluster:
@@ -75,6 +100,8 @@ class Failures:
             for_s = min(2 * before.for_s, MOST_SILENT_S if silent else MOST_S)
         else:
             for_s = FIRST_S
+        if silent and group is not None and self.silent_since(group) is None:
+            self._silent[group] = now if asked_at is None else asked_at
         if len(self._kept) >= _MAX_KEPT:
             del self._kept[next(iter(self._kept))]
         if not cluster:
@@ -83,7 +110,7 @@ class Failures:
             if len(self._clusters) >= _MAX_KEPT:
                 self._clusters &= self._kept.keys()
             self._clusters.add(key)
-        self._kept[key] = _Remembered(failed, for_s, now, group if silent else None)
+        self._kept[key] = Remembered(failed, for_s, now, group if silent else None)
 
     def end(self, key: bytes) -> None:
         """Forget one: there was an answer."""
@@ -99,6 +126,7 @@ class Failures:
         """Forget all: other servers may do better."""
         self._kept.clear()
         self._clusters.clear()
+        self._silent.clear()
 
     def sweep(self, now: float) -> None:
         """Drop those whose repeat would count as a first one."""

@@ -8,9 +8,9 @@ from dnsmasq_py.options import Options
 from kubedns.wire import name as names
 from kubedns.wire import rr
 
-BLOCKED = (15, "address of a private range")
+BLOCKED = (15, "--stop-dns-rebind: a private address for a foreign name")
 """The extended error (RFC 8914) beside the empty NOERROR that takes a rebinding reply's place."""
-FILTERED = (17, "")
+FILTERED = (17, "addresses of this family are left out: --filter-A, --filter-AAAA")
 """That beside a reply of which something was filtered."""
 
 _ADDRESSES = (rr.A, rr.AAAA)

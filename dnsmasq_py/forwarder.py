@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dnsmasq_py import chaos
+from dnsmasq_py import chaos, sentences
 from dnsmasq_py.agenda import Agenda
 from dnsmasq_py.answering import Answering, Client
 from dnsmasq_py.attempt import Dialer
@@ -19,7 +19,7 @@ from dnsmasq_py.cache import Cache
 from dnsmasq_py.chaos import Chaos
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.express import Ask, Express
-from dnsmasq_py.failures import Failures
+from dnsmasq_py.failures import Failures, Remembered
 from dnsmasq_py.feed import Feed
 from dnsmasq_py.flights import Flights
 from dnsmasq_py.keeping import Keeping
@@ -39,6 +39,7 @@ from kubedns.wire import notify, question, reply, rr
 from kubedns.wire.question import Query, WireError
 
 _EDE_CACHED_ERROR = 13
+_EDE_NOT_READY = 14
 _EDE_NOT_AUTHORITATIVE = 20
 _POPULAR = 2  # uses
 _TOO_MANY = Failed(rr.SERVFAIL, (0, "too many questions wait already"))
@@ -135,7 +136,7 @@ class Forwarder:
             else:
                 self._refuse_message(message, error, sender, send, tcp=tcp)
             return
-        client = Client(query, sender, send, tcp=tcp)
+        client = Client(query, sender, send, tcp=tcp, message=message, came=now)
         log = self.answering.log
         if log is not None:
             client.asked = log.query(query.qtype, query.qname, client.address, sender[1])
@@ -258,10 +259,10 @@ class Forwarder:
             self._count(client, hit=True)
             self.answering.give_local(client, found)
             return
-        failed = self.failures.find(key, now)
+        failed = self.failures.kept(key, now)
         if failed is not None:
             self._count(client, hit=True)
-            self._give_failure(client, failed, stale, found)
+            self._give_failure(client, failed, stale, found, now)
             return
         resolution = self._new(key, asked, found, now)
         if stale is not None and self._is_stale_enough(found):
@@ -365,12 +366,31 @@ class Forwarder:
             return LocalAnswer(rr.NXDOMAIN, authoritative=False)
         route = self.routes.find(folded)
         if route.cluster:
-            for zone in self.routes.cluster_zones:
-                if names.is_below(folded, zone) and self.cache.is_cut(
-                    folded, zone, route, self.clock()
-                ):
-                    return LocalAnswer(rr.NXDOMAIN, authoritative=False)
+            now = self.clock()
+            above = self.cut_by(folded, route, now)
+            if above is not None:
+                error = sentences.cut_by(above, self._said_of(above, now))
+                return LocalAnswer(rr.NXDOMAIN, authoritative=False, error=error, why=error[1])
         return self.local.inside(folded, asked.qtype, route) or route
+
+    def cut_by(self, folded: bytes, route: Route, now: float) -> bytes | None:
+        """Return the name of the cluster above this one that is known not to exist, if any is."""
+        is_cut = self.cache.is_cut
+        for zone in self.routes.cluster_zones:
+            if names.is_below(folded, zone) and is_cut(folded, zone, route, now):
+                above = names.parent(folded)
+                while is_cut(above, zone, route, now):
+                    above = names.parent(above)
+                return above
+        return None
+
+    def _said_of(self, name: bytes, now: float) -> tuple[int, str] | None:
+        """Return what kubedns said of a name that does not exist; None: nothing."""
+        for rtype in (rr.A, rr.AAAA):
+            stored = self.cache.entries.get(name + bytes((0, rtype, 0, rr.IN, 0)))
+            if stored is not None and stored.rcode == rr.NXDOMAIN and stored.error is not None:
+                return stored.told(now)
+        return None
 
     def _refuse(self, client: Client, reason: str) -> None:
         self._count(client, hit=True)
@@ -400,23 +420,52 @@ class Forwarder:
         self.cache.drop(key)
         return False
 
+    def held(self, key: bytes) -> Stored | None:
+        """Return what the cache has for a key, expired or not, as far as it may still be given."""
+        stored = self.cache.entries.get(key)
+        return stored if stored is not None and self._is_current(key, stored, key[:-5]) else None
+
     def _goes_to(self, name: bytes, route: object) -> bool:
         found = self.routes.find(name)
         return found is route or (found.cluster and self.routes.after(name, found) is route)
 
-    def _give_stale(self, client: Client, stale: Stored, route: Route) -> None:
+    def _give_stale(
+        self,
+        client: Client,
+        stale: Stored,
+        route: Route,
+        why: tuple[int, str] | None = None,
+    ) -> None:
+        """Give an old answer; why: what became of the last try."""
         ttl = 0 if self.options.use_stale_cache_s is not None else 30
         cluster = route.cluster or has_part(stale)
         stale.used += 1  # so that it is not pushed out by what is asked once
-        self.answering.give_stale(client, stale, cluster=cluster, ttl=ttl)
+        error = sentences.stale(
+            route, self._silent_s(route), why, missing=stale.rcode == rr.NXDOMAIN
+        )
+        self.answering.give_stale(client, stale, cluster=cluster, ttl=ttl, error=error)
+
+    def _silent_s(self, route: Route) -> float | None:
+        """Return for how long the servers of a route have been silent; None: they are not."""
+        group = route.group
+        if group is None or not all(each.consec_loss for each in group.upstreams):
+            return None
+        since = self.failures.silent_since(group)
+        if route.cluster and self.feed.heard >= 0:  # it says something every second
+            since = max(self.feed.heard, *(each.last_ok for each in group.upstreams))
+        return None if since is None else self.clock() - since
 
     def _give_failure(
-        self, client: Client, failed: Failed, stale: Stored | None, route: Route
+        self, client: Client, kept: Remembered, stale: Stored | None, route: Route, now: float
     ) -> None:
+        failed = kept.failed
         if stale is not None and _lets_stale(failed):
-            self._give_stale(client, stale, route)
+            self._give_stale(client, stale, route, failed.error)
+        elif failed.rcode == rr.REFUSED and failed.error[0] == _EDE_NOT_READY:
+            self.answering.fail(client, failed, "config")  # said here, and still true
         else:
-            remembered = failed._replace(error=(_EDE_CACHED_ERROR, failed.error[1]))
+            text = sentences.kept(failed.error[1], now - kept.since)
+            remembered = failed._replace(error=(_EDE_CACHED_ERROR, text))
             self.answering.fail(client, remembered, "cached")
 
     def _soon(self, ready: Ready) -> None:
@@ -555,7 +604,7 @@ class Forwarder:
             self._remember(resolution, outcome, now, stale=stale is not None)
         for client in clients:
             if stale is not None:
-                self._give_stale(client, stale, resolution.route)
+                self._give_stale(client, stale, resolution.route, outcome.error)
             else:
                 self.answering.fail(client, outcome, "reply")
 
@@ -586,7 +635,16 @@ class Forwarder:
         group = resolution.route.group
         cluster = resolution.route.cluster or resolution.failed_in_cluster
         if not cluster or resolution.since == self.purges.count:  # else it may do better now
-            self.failures.add(resolution.key, failed, now, group, cluster=cluster, stale=stale)
+            asked_at = resolution.deadline - self.options.client_deadline_s
+            self.failures.add(
+                resolution.key,
+                failed,
+                now,
+                group,
+                cluster=cluster,
+                stale=stale,
+                asked_at=min(now, asked_at),
+            )
 
     def _leaving(self, resolution: Resolution) -> list[Client]:
         clients = list(resolution.clients.values())

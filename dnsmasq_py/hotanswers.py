@@ -4,11 +4,12 @@ Answers that outlive the process: out of the cache into a file, and back.
 What comes back has expired, however long it was good for: while we were away nobody told us of
 changes, and purged answers may stand in the file. So it is served only where the cache would serve
 what is stale, while nobody can be asked (RFC 8767; with a TTL of at most 5 s if it is the
-cluster's), and ages on from its true expiry.
+cluster's), and ages on from its true expiry. A sentence that went with it (RFC 8914) is left
+behind: it was said of a moment that is over, and what is stale gets one of its own.
 
 It must be what the routes of now could have brought: each name in it has to go to the very servers
 that it came from. It is read and made anew like any reply, so no octet of a file gets through to a
-client unchecked. What is missing in the cluster is not kept, nor what came with an error.
+client unchecked. What is missing in the cluster is not kept, nor what is missing with an error.
 """
 
 from collections.abc import Callable
@@ -30,9 +31,9 @@ _RCODES = (rr.NOERROR, rr.NXDOMAIN, _YXDOMAIN)
 
 def taken(stored: Stored, now: float, number: Callable[[Route], int]) -> HotAnswer | None:
     """Return an answer for the file; None: it is not to be kept. number: counts a route."""
-    if len(stored.octets) > _MAX_OCTETS or stored.error is not None or stored.is_cut:
+    if len(stored.octets) > _MAX_OCTETS or stored.is_cut:
         return None
-    if stored.is_negative and purge.has_part(stored):
+    if stored.is_negative and (stored.error is not None or purge.has_part(stored)):
         return None
     chain: list[tuple[bytes, int]] = []
     for name, route in stored.chain:
@@ -75,6 +76,7 @@ def restored(
     if stored.is_cut or (stored.is_negative and purge.has_part(stored)):
         return None
     stored.expires = now + min(0.0, answer.left_s - elapsed_s)
+    stored.since = stored.expires - stored.ttl
     stored.used = 1  # spared once: what is asked for once only must not push it out
     return stored
 

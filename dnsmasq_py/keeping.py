@@ -13,6 +13,7 @@ from dnsmasq_py.feed import Feed
 from dnsmasq_py.options import Options
 from dnsmasq_py.purge import Purges
 from dnsmasq_py.routing import Route
+from dnsmasq_py.sentences import STALE
 from dnsmasq_py.stored import Stored
 from kubedns.wire import rr
 
@@ -103,6 +104,8 @@ class Keeping:
         """Tell whether all of an answer is said by the server that tells when that changes."""
         if not stored.marks or key[-5:-3] == _SOA or not self._feed.is_alive(now):
             return False
+        if stored.error is not None and stored.error[0] == STALE:
+            return False  # kubedns itself does not know whether it is true yet
         return all(_is_clusters(each) and self._tells(each) for each in purge.routes_of(stored))
 
     def _tells(self, route: object) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from dnsmasq_py.counters import Counters
+from dnsmasq_py.observed.recorder import Recorder
 from dnsmasq_py.stored import Ready
 from kubedns.batch import ROOM, Missed, Table
 from kubedns.serve.answered import Answered
@@ -70,7 +71,7 @@ class Misses(Backlog):
 
 
 class CacheReceiver(SocketThread):
-    """One UDP socket and its thread; ready: cache.Cache.ready."""
+    """One UDP socket and its thread; ready: cache.Cache.ready. recorder: notes its replies."""
 
     def __init__(
         self,
@@ -80,8 +81,11 @@ class CacheReceiver(SocketThread):
         counters: Counters,
         *,
         any_address: bool,
+        recorder: Recorder | None = None,
     ) -> None:
-        super().__init__(bound, ready, backlog, counters, any_address=any_address)
+        ring = None if recorder is None else recorder.ring
+        super().__init__(bound, ready, backlog, counters, any_address=any_address, ring=ring)
+        self._recorder = recorder
         self._misses = backlog
         self._shelf = ready.shelf
         self._counters = counters
@@ -119,7 +123,10 @@ class CacheReceiver(SocketThread):
                     uses = found.uses
                     found.uses = uses + 1
                     turns = found.turns
-                    send(query[:2] + turns[uses % len(turns)], client)
+                    turn = turns[uses % len(turns)]
+                    if self._recorder is not None:
+                        self._recorder.note_hit(query, turn, client, tcp=False)
+                    send(query[:2] + turn, client)
                     continue
                 if shelf is not None and (octets := shelf.reply(query, t)) is not None:
                     send(octets, client)
@@ -161,7 +168,9 @@ class Streams:
         ready: Table[Ready],
         counters: Counters,
         clock: Callable[[], float] = time.monotonic,
+        recorder: Recorder | None = None,
     ) -> None:
+        self._recorder = recorder
         self._handle = handle
         self._table = ready
         self._counters = counters
@@ -178,7 +187,10 @@ class Streams:
         counters.tcp_hits += 1
         counters.queries["tcp", found.stored.rcode] += 1
         turns = found.turns
-        return message[:2] + turns[counters.tcp_hits % len(turns)]
+        turn = turns[counters.tcp_hits % len(turns)]
+        if self._recorder is not None:
+            self._recorder.note_hit(message, turn, None, tcp=True)
+        return message[:2] + turn
 
     def respond(self, message: bytes, client: tuple[str, int]) -> Answered:
         """Return the reply to a query, now or later; None for what is answered with silence."""

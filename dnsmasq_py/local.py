@@ -17,15 +17,29 @@ from dnsmasq_py.addressrules import AddressRules
 from dnsmasq_py.domains import is_dotless
 from dnsmasq_py.options import Options
 from dnsmasq_py.routing import Kind, Route
+from dnsmasq_py.sentences import spoken
 from kubedns.wire import name as names
 from kubedns.wire import rr
 from kubedns.zone.address import reverse_name
 
 CONFIG = "config"
-_NOT_READY = (14, "no server for this name")
-_NO_ADDRESS = (22, "no usable address of this domain's servers")
+_NOT_READY = (14, "no server for this name: no upstream nameservers are known")
+_NO_ADDRESS = 22
+_BLOCKED = 15
+_OTHER = 0
 _TYPES = {4: rr.A, 16: rr.AAAA}
 _ADDRESS_TYPES = (rr.A, rr.AAAA, rr.ANY)
+
+_DOTLESS_STAY = "--domain-needed: names of one label are asked of nobody"
+_OPTIONS = {
+    rr.A: "--host-record",
+    rr.AAAA: "--host-record",
+    rr.PTR: "--ptr-record or --host-record",
+    rr.TXT: "--txt-record",
+    rr.SRV: "--srv-host",
+}
+KNOWN_HERE = (_OTHER, "known by the forwarder's own records, with none of this type")
+"""The extended error beside an empty NOERROR, where another server would say NXDOMAIN."""
 
 
 class HostLine(NamedTuple):
@@ -41,7 +55,8 @@ class LocalAnswer(NamedTuple):
     An answer made here.
 
     onward: the target of the last CNAME, as spelled, which others must be asked about.
-    source: "config", or the hosts file. error: an extended DNS error (RFC 8914).
+    source: "config", or the hosts file. error: an extended DNS error (RFC 8914). why: what gives
+    it, for people: an option, a file, a rule of the RFCs.
     """
 
     rcode: int = rr.NOERROR
@@ -51,6 +66,7 @@ class LocalAnswer(NamedTuple):
     onward: bytes | None = None
     source: str = CONFIG
     error: tuple[int, str] | None = None
+    why: str = ""
 
 
 class _Record(NamedTuple):
@@ -87,15 +103,17 @@ class LocalData:
             return self._follow(folded, qtype)
         records = self._records.get(folded)
         if records is not None and (found := _rrsets(folded, records, qtype)):
+            source = next(each.source for each in records if each.type == found[0].type)
             return LocalAnswer(
                 answer=found,
                 additional=self._additional(found),
-                source=next(each.source for each in records if each.type == found[0].type),
+                source=source,
+                why=_OPTIONS[found[0].type] if source == CONFIG else f"hosts file {source}",
             )
         if self._rules and qtype in _ADDRESS_TYPES:
             rank, found = self._rules.find(folded, qtype)
             if found and rank >= self._rank(folded):
-                return LocalAnswer(answer=found)
+                return LocalAnswer(answer=found, why="--address")
         return None
 
     def inside(self, folded: bytes, qtype: int, route: Route) -> LocalAnswer | None:
@@ -112,18 +130,20 @@ class LocalData:
                 folded, qtype, ttl=options.local_ttl_s, bogus_priv=options.bogus_priv
             )
         ):
-            return LocalAnswer(*found)
+            error = None if found.records else (found.code, found.why)
+            return LocalAnswer(found.rcode, found.records, error=error, why=found.why)
         if options.domain_needed and qtype in _ADDRESS_TYPES and is_dotless(folded):
-            return self._nothing(folded, rr.NXDOMAIN)
+            return self._nothing(folded, rr.NXDOMAIN, (_BLOCKED, _DOTLESS_STAY))
         if route.servers:
             return None
         match route.kind:
             case Kind.NXDOMAIN:
-                return self._nothing(folded, rr.NXDOMAIN)
+                return self._nothing(folded, rr.NXDOMAIN, (_BLOCKED, _local(route)))
             case Kind.REFUSED:
                 return self._nothing(folded, rr.REFUSED, _NOT_READY)
             case _:
-                return LocalAnswer(rr.SERVFAIL, authoritative=False, error=_NO_ADDRESS)
+                error = (_NO_ADDRESS, f"{spoken(route)}: no usable address of its servers")
+                return LocalAnswer(rr.SERVFAIL, authoritative=False, error=error, why=error[1])
 
     def knows(self, folded: bytes) -> bool:
         """Tell whether something is known of a name or below it, so that it surely exists."""
@@ -132,13 +152,11 @@ class LocalData:
         rank = self._rules.rank(folded) if self._rules else None
         return rank is not None and rank >= self._rank(folded)
 
-    def _nothing(
-        self, folded: bytes, rcode: int, error: tuple[int, str] | None = None
-    ) -> LocalAnswer:
+    def _nothing(self, folded: bytes, rcode: int, error: tuple[int, str]) -> LocalAnswer:
         """Answer without records: NOERROR for a known name, else as said."""
         if self.knows(folded):
-            return LocalAnswer(authoritative=False)
-        return LocalAnswer(rcode, authoritative=False, error=error)
+            return LocalAnswer(authoritative=False, error=KNOWN_HERE, why=KNOWN_HERE[1])
+        return LocalAnswer(rcode, authoritative=False, error=error, why=error[1])
 
     def _follow(self, folded: bytes, qtype: int) -> LocalAnswer:
         """Answer for an alias, with the records of its target where these are known here."""
@@ -152,14 +170,15 @@ class LocalData:
             chain.append(rr.RRset(name, rr.CNAME, ttl, (target,)))
             name = target.lower()
             if qtype in (rr.CNAME, rr.ANY):
-                return LocalAnswer(answer=tuple(chain))
+                return LocalAnswer(answer=tuple(chain), why="--cname")
         if name in seen:  # a loop leads nowhere
-            return LocalAnswer(answer=tuple(chain))
+            return LocalAnswer(answer=tuple(chain), why="--cname, which leads in a circle")
         found = self.answer(name, qtype)
         if found is not None:
-            return found._replace(answer=(*chain, *found.answer), source=CONFIG)
+            why = f"--cname, and {found.why}"
+            return found._replace(answer=(*chain, *found.answer), source=CONFIG, why=why)
         onward = None if name in self._records else target
-        return LocalAnswer(answer=tuple(chain), onward=onward)
+        return LocalAnswer(answer=tuple(chain), onward=onward, why="--cname")
 
     def _additional(self, answer: Sequence[rr.RRset]) -> tuple[rr.RRset, ...]:
         """Return the addresses that are known here of the targets of SRV records."""
@@ -223,6 +242,10 @@ class LocalData:
 
     def _ttl(self, ttl: int | None) -> int:
         return self._options.local_ttl_s if ttl is None else ttl
+
+
+def _local(route: Route) -> str:
+    return f"--local: {spoken(route)} is asked of nobody"
 
 
 def _rrsets(folded: bytes, records: Sequence[_Record], qtype: int) -> tuple[rr.RRset, ...]:

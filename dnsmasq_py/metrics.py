@@ -2,7 +2,8 @@
 Every metric of the forwarder, its name and its help text, in one place.
 
 All begin with `kubedns_forwarder_`, but those of the process, and are made from plain integers when
-somebody scrapes. Nothing is labelled by what a client or a server sent. Labels from the
+somebody scrapes. Nothing is labelled by what a client or a server sent, but for the ten names asked
+for most (observed/series.py, whose names begin with `dnsmasq_py_`). Labels from the
 configuration, and counts by kind, are bounded: what is beyond is summed up as `other`.
 """
 
@@ -25,6 +26,8 @@ from dnsmasq_py.cache import Cache
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.families import PREFIX, Sums, counter, gauge, histogram, rcode_text
 from dnsmasq_py.feed import Feed
+from dnsmasq_py.observed import series
+from dnsmasq_py.observed.watch import Observed
 from dnsmasq_py.purge import Purges
 from dnsmasq_py.report import Tcp
 from dnsmasq_py.state import State
@@ -60,7 +63,8 @@ class Parts:
     What is measured.
 
     failures: those remembered. in_flight: questions at servers. waiting: clients that wait for
-    them. limits: bounds by name. lines, query_log, feed, purges, warm: None where there are none.
+    them. limits: bounds by name. lines, query_log, feed, purges, warm, observed: None where there
+    are none.
     """
 
     state: State
@@ -78,6 +82,7 @@ class Parts:
     feed: Feed | None = None
     purges: Purges | None = None
     warm: WarmStart | None = None
+    observed: Observed | None = None
 
 
 def exposition(parts: Parts) -> Callable[[], bytes]:
@@ -110,6 +115,7 @@ class _Collected(Collector):
         yield from _warm(self._parts.warm)
         yield from _configuration(self._parts.state)
         yield from _log(self._parts)
+        yield from series.collect(self._parts.observed)
 
 
 def _queries(counters: Counters) -> Iterator[Metric]:

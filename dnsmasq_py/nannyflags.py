@@ -89,6 +89,12 @@ def _read_cache_bytes(text: str) -> int:
     return size
 
 
+def _read_on(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError("must be on or off")
+    return text == "on"
+
+
 def _read_ip(text: str) -> str:
     address = ip_text(text)
     if address is None:
@@ -188,6 +194,14 @@ _OURS = (
         "asked again, and answered stale while nobody can be asked; its folder must be ours to "
         "write to; empty: off",
         "hot_file",
+    ),
+    Flag(
+        "recorder",
+        _read_on,
+        "on",
+        "on|off",
+        "keep the last transactions, and count who asks for what: /recorder, /top and /findings at "
+        "--admin-address",
     ),
     Flag(
         "drain",

@@ -61,6 +61,7 @@ class Options:
     client_deadline_s: float = 4.5
     cache_bytes: int = 16 << 20
     max_stale_s: float = 3600.0  # how long after its expiry an answer may be served; 0: never
+    recorder: bool = True  # keep the last transactions, and count who asks for what
     hot_file: str = ""  # what is asked for most, for the next start; empty: off
     drain_s: float = 8.0  # at most so long after SIGTERM
     workers: int = 1  # processes that share the port; 1: this one alone

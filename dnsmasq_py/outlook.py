@@ -23,14 +23,15 @@ class Failure:
     The outcome: no reply that is worth anything.
 
     ede: extended DNS error (RFC 8914), 22 for silence, 23 for what the network said. reason: the
-    servers and what each did, as text for people.
+    servers and what each did, as text for people; news: the same, by server.
     """
 
-    __slots__ = ("ede", "reason")
+    __slots__ = ("ede", "news", "reason")
 
-    def __init__(self, ede: int, reason: str) -> None:
+    def __init__(self, ede: int, reason: str, news: Sequence[tuple[str, str]] = ()) -> None:
         self.ede = ede
         self.reason = reason
+        self.news = news
 
     def __repr__(self) -> str:
         return f"Failure({self.ede}, {self.reason!r})"
@@ -38,9 +39,10 @@ class Failure:
 
 def failure(turns: Sequence[Turn]) -> Failure:
     """Say what everybody did."""
-    news = ", ".join(f"upstream {turn.upstream.server} {turn.news}" for turn in turns)
+    news = [(str(turn.upstream.server), turn.news) for turn in turns]
+    reason = ", ".join(f"upstream {server} {did}" for server, did in news)
     network = any(turn.unreachable for turn in turns)
-    return Failure(_EDE_NETWORK if network else _EDE_SILENCE, news[:_REASON_SIZE])
+    return Failure(_EDE_NETWORK if network else _EDE_SILENCE, reason[:_REASON_SIZE], news)
 
 
 def best_refusal(turns: Iterable[Turn]) -> Turn | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from dnsmasq_py import metrics
 from dnsmasq_py.metrics import Parts
+from dnsmasq_py.observed import pages as observed_pages
 from dnsmasq_py.report import domain_text, where
 from dnsmasq_py.routing import Route
 from dnsmasq_py.state import Problem, State
@@ -40,12 +41,13 @@ class Pages:
         self._clock = clock
         self._exposition = metrics.exposition(parts)
 
-    def pages(self) -> dict[str, Callable[[], http.Page]]:
+    def pages(self) -> dict[str, http.Asking | Callable[[], http.Page]]:
         """Return them by path."""
         return {
             "/healthz": lambda: _ready(self._parts.state),
             "/metrics": lambda: http.Page(self._exposition(), media_type=http.METRICS),
             "/status": lambda: http.Page(self._status(), media_type=http.JSON),
+            **observed_pages.pages(self._parts.observed),
         }
 
     def _status(self) -> Iterator[str]:

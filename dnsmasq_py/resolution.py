@@ -10,20 +10,23 @@ Invariants: one outcome, `ended`, by the deadline. Whoever waits gets exactly on
 never waits for itself (`leads_to`).
 """
 
+from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.logger import Logger
 
+from dnsmasq_py import sentences
 from dnsmasq_py.answering import Client
 from dnsmasq_py.attempt import Attempt
 from dnsmasq_py.exchange import Exchange, Failure
 from dnsmasq_py.filters import BLOCKED, FILTERED, filtered, is_rebind
 from dnsmasq_py.limits import MAX_WAITERS, Failed
-from dnsmasq_py.local import LocalAnswer
+from dnsmasq_py.local import KNOWN_HERE, LocalAnswer
+from dnsmasq_py.outlook import failure
 from dnsmasq_py.question import Question
 from dnsmasq_py.routing import Kind, Route
-from dnsmasq_py.scrub import Accepted, read
+from dnsmasq_py.scrub import Accepted, extended_error, read
 from dnsmasq_py.stored import AD, TC, Stored, compose
 from kubedns.outside import trust
 from kubedns.wire import response, rr
@@ -43,6 +46,7 @@ _PASSED_ON = (rr.SERVFAIL, rr.NOTIMP, rr.REFUSED)
 _EDE_OTHER = 0
 _EDE_SILENCE = 22
 _DNAME = 39
+_ONE_LINK_S = 0.5  # by so much a link of a chain may begin later than the chain
 
 Outcome = Stored | Failed
 
@@ -71,6 +75,7 @@ class Resolution:
         "_links",
         "_parents",
         "_question",
+        "_refusal",
         "agenda",
         "background",
         "booked",
@@ -112,6 +117,7 @@ class Resolution:
         self.clients: dict[tuple[Any, bytes], Client] = {}
         self._parents: list[Follower] = []
         self._links: tuple[rr.RRset, ...] = ()
+        self._refusal: tuple[int, str] | None = None  # of the cluster's server
         self.exchange: Exchange[Accepted] | None = None
         self.inner: Resolution | None = None
         self.stale: Stored | None = None
@@ -188,15 +194,24 @@ class Resolution:
         if self.ended:
             return
         if now >= self.deadline:
-            self.give_up(
-                Failed(rr.SERVFAIL, (_EDE_SILENCE, "a chain of CNAMEs took too long")), now
-            )
+            self.give_up(Failed(rr.SERVFAIL, self._waited_for()), now)
             return
         self.is_late = True
         if self.stale is not None:
             self._forwarder.give_stale(self, self.stale)
         if self.inner is not None:
             self.due = self.deadline
+
+    def _waited_for(self) -> tuple[int, str]:
+        """Tell whom a chain waited for in vain: if all its time went to one link, that one's."""
+        last = self
+        while last.inner is not None:
+            last = last.inner
+        turns = () if last.exchange is None else last.exchange.turns
+        if not turns or last.deadline - self.deadline > _ONE_LINK_S:
+            return _EDE_SILENCE, "a chain of CNAMEs took too long"
+        found = failure(turns)
+        return found.ede, sentences.unanswered(last.route, found.news)
 
     # Asking
 
@@ -261,7 +276,12 @@ class Resolution:
     def _read(self, message: bytes) -> Accepted:
         question = self._question
         plain = self._forwarder.takes_plain and not question.do
-        return read(message, question.folded, question.qtype, plain=plain)
+        accepted = read(message, question.folded, question.qtype, plain=plain)
+        if accepted.error is None and (self.route.cluster or accepted.response is not None):
+            accepted.error = _extended_error(message)
+        if accepted.error is not None:
+            accepted.error = sentences.cleaned(accepted.error)
+        return accepted
 
     def _finished(self, exchange: Exchange[Accepted], result: Accepted | Failure) -> None:
         now = self._forwarder.clock()
@@ -274,18 +294,21 @@ class Resolution:
         self, exchange: Exchange[Accepted], result: Accepted | Failure, now: float
     ) -> None:
         if isinstance(result, Failure):
-            self._end(Failed(rr.SERVFAIL, (result.ede, result.reason)), now)
+            text = sentences.unanswered(self.route, result.news) if result.news else result.reason
+            self._end(Failed(rr.SERVFAIL, (result.ede, text)), now)
         elif exchange.truncated:
             self._end(self._truncated(result, now), now)
         elif result.rcode in _ANSWERS:
             self._take(result, now)
         elif result.rcode == rr.REFUSED and self.route.kind is Kind.CLUSTER:
+            self._refusal = result.error
             self._fall_through(now)
         else:
             rcode = result.rcode if result.rcode in _PASSED_ON else rr.SERVFAIL
-            said = rr.RCODE_NAMES.get(result.rcode, f"rcode {result.rcode}")
-            text = f"upstream {exchange.winner and exchange.winner.server} said {said}"
-            self._end(Failed(rcode, result.error or (_EDE_OTHER, text)), now)
+            code, text = result.error or (_EDE_OTHER, "")
+            server = exchange.winner and exchange.winner.server
+            text = text or sentences.said(self.route, server, result.rcode)
+            self._end(Failed(rcode, (code, text)), now)
 
     def _late(self, exchange: Exchange[Accepted], result: Accepted) -> None:
         """Keep an answer that came when nobody waited any more."""
@@ -325,6 +348,8 @@ class Resolution:
             self._follow(kept.onward, now)
             return
         error = accepted.error if len(answer) == len(kept.answer) else FILTERED
+        if error is not FILTERED and not self.route.cluster and _has_some(answer, question.qtype):
+            error = None  # no foreign word beside what was asked for
         ttls = [rrset.ttl for rrset in kept.answer]
         if question.qtype == rr.ANY:
             answer = _least(answer)
@@ -333,6 +358,7 @@ class Resolution:
         rcode = accepted.rcode
         if rcode == rr.NXDOMAIN and not answer and forwarder.local.knows(question.folded):
             rcode = rr.NOERROR
+            error = KNOWN_HERE
         stored = compose(question, rcode, answer, authority, additional, self.route, now)
         if accepted.ad and self._is_trusted():
             stored.octets = _with_ad(stored.octets)
@@ -355,12 +381,14 @@ class Resolution:
     def _plain(self, accepted: Accepted, now: float) -> Stored:
         assert accepted.octets is not None
         octets = accepted.octets
+        error = accepted.error
         if accepted.rcode == rr.NXDOMAIN and self._forwarder.local.knows(self._question.folded):
             octets = bytes((octets[0], octets[1] & 0xF0)) + octets[2:]
+            error = KNOWN_HERE
         if accepted.ad and self._is_trusted():
             octets = _with_ad(octets)
         stored = Stored(octets, accepted.ttls, accepted.cycle, accepted.ttl, now, self.route)
-        stored.error = accepted.error
+        stored.error = error
         return stored
 
     def _truncated(self, accepted: Accepted, now: float) -> Stored:
@@ -434,17 +462,31 @@ class Resolution:
         links = self._owners(self._links)
         stored.chain = (*links, (target, outcome.route), *outcome.chain)
         stored.error = outcome.error
+        if stored.error is None and self.route.cluster and outcome.is_negative:
+            stored.error = _led_astray(rest.answer, target, outcome.rcode)
         self._end(stored, now)
 
     def _end(self, outcome: Outcome, now: float) -> None:
         if self.ended:
             return
         self.ended = True
+        refusal = self._refusal
+        if refusal and isinstance(outcome, Stored) and outcome.error is None:
+            outcome.error = (_EDE_OTHER, refusal[1]) if outcome.is_negative else None
         self._forwarder.conclude(self, outcome, now)
         self.exchange = None
         parents, self._parents = self._parents, []
         for parent in parents:
             parent.followed(outcome, self._question.folded, now)
+
+
+def _led_astray(answer: Sequence[rr.RRset], target: bytes, rcode: int) -> tuple[int, str] | None:
+    """Explain why there is nothing at the end of a chain that leads out of the cluster."""
+    if rcode not in (rr.NOERROR, rr.NXDOMAIN):
+        return None
+    links = [each for each in answer if each.type == rr.CNAME]
+    end = links[-1].rdatas[0].lower() if links else target
+    return sentences.led_astray(end, missing=rcode == rr.NXDOMAIN)
 
 
 def made_here(asked: Question, found: LocalAnswer, now: float) -> Outcome:
@@ -454,6 +496,15 @@ def made_here(asked: Question, found: LocalAnswer, now: float) -> Outcome:
     stored = compose(asked, found.rcode, found.answer, (), (), None, now)
     stored.error = found.error
     return stored
+
+
+def _extended_error(message: bytes) -> tuple[int, str] | None:
+    """Return what a sound reply says beside its answer; most end with an OPT that is empty."""
+    return None if message.endswith(b"\0\0") else extended_error(message)
+
+
+def _has_some(answer: tuple[rr.RRset, ...], qtype: int) -> bool:
+    return any(qtype in (rrset.type, rr.ANY) for rrset in answer)
 
 
 def _with_ttl(rrsets: tuple[rr.RRset, ...], ttl: int) -> tuple[rr.RRset, ...]:

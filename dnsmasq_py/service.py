@@ -11,6 +11,7 @@ import pwd
 import socket
 import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,9 @@ from dnsmasq_py.chaos import Chaos, Statistics
 from dnsmasq_py.counters import Counters
 from dnsmasq_py.dial import Dialer
 from dnsmasq_py.errors import ForwarderError
+from dnsmasq_py.explain.account import Account
+from dnsmasq_py.explain.live import Live
+from dnsmasq_py.explain.rule import Origins
 from dnsmasq_py.forwarder import Forwarder
 from dnsmasq_py.hostfiles import HostFiles
 from dnsmasq_py.limits import Seldom
@@ -33,6 +37,8 @@ from dnsmasq_py.local import LocalData
 from dnsmasq_py.logs import Lines
 from dnsmasq_py.metrics import Parts
 from dnsmasq_py.nameindex import BELOW_ZONE, USUAL_DEPTH
+from dnsmasq_py.observed.recorder import Recorder
+from dnsmasq_py.observed.watch import Observed
 from dnsmasq_py.options import Options, read_servers_file
 from dnsmasq_py.pages import Pages, probed
 from dnsmasq_py.probes import Loops, Neighbour, Prober
@@ -124,6 +130,9 @@ class DnsForwarder:
             later=reactor.callFromThread,
             log=self._query_log,
         )
+        self._account = Account(
+            self._forwarder, Live(self._dialer, reactor, time.monotonic), self._origins
+        )
         self._prober = Prober(self._upstreams, self._dialer, self._agenda, time.monotonic)
         self._loops = Loops(self._prober, self._loop_found)
         self._forwarder.probe_seen = self._loops.seen
@@ -137,8 +146,13 @@ class DnsForwarder:
         zones = [names.to_text(zone).removesuffix(".") for zone in _cluster_zones(options)]
         self._sources = Sources(options, self._state, zones, self._config_changed, reactor)
 
+        self._observed = self._observe() if options.recorder else None
+        self._recorder = None if self._observed is None else self._observed.recorder
+        self._forwarder.answering.recorder = self._recorder
         self._backlog = Misses(reactor, self._forwarder.handle, self._counters)
-        streams = Streams(self._forwarder.handle, self._cache.ready, self._counters)
+        streams = Streams(
+            self._forwarder.handle, self._cache.ready, self._counters, recorder=self._recorder
+        )
         self._streams = StreamFactory(
             streams.respond,
             self._counters,
@@ -186,6 +200,8 @@ class DnsForwarder:
         self._drop_privileges()
         self._ticked = time.monotonic()
         self._tick.start(_TICK_S, now=False)
+        if self._observed is not None:
+            self._observed.start()
         if options.log_interval_s:
             self._reports.start(options.log_interval_s, now=False)
         gc.collect()
@@ -218,6 +234,8 @@ class DnsForwarder:
         for loop in (self._tick, self._reports):
             if loop.running:
                 loop.stop()
+        if self._observed is not None:
+            self._observed.stop()
         await self._warm.stop()
         self._agenda.close()
         self._dialer.close()
@@ -275,7 +293,12 @@ class DnsForwarder:
 
     def _make_receiver(self, bound: socket.socket, any_address: bool) -> CacheReceiver:
         return CacheReceiver(
-            bound, self._cache.ready, self._backlog, self._counters, any_address=any_address
+            bound,
+            self._cache.ready,
+            self._backlog,
+            self._counters,
+            any_address=any_address,
+            recorder=self._recorder,
         )
 
     def _open_pages(self) -> None:
@@ -283,7 +306,21 @@ class DnsForwarder:
         if options.healthz_port:
             self._serve("", options.healthz_port, probed(self._state))
         if options.admin_address is not None:
-            self._serve(*options.admin_address, Pages(self._parts(), time.monotonic).pages())
+            self._serve(*options.admin_address, self._pages())
+
+    def _pages(self) -> http.Pages:
+        """Return the pages for operators, by path."""
+        return {
+            **Pages(self._parts(), time.monotonic).pages(),
+            "/explain": http.with_query(self._account.page),
+        }
+
+    def _origins(self) -> Origins:
+        """Return what the routes of now were made of."""
+        options = _without(self._options, self._more_servers, set())
+        sources = self._sources
+        looping = frozenset(self._loops.looping)
+        return Origins(options, sources.configured, sources.resolv_conf, looping)
 
     def _serve(self, host: str, port: int, pages: http.Pages) -> None:
         site = http.site(pages, self._reactor)
@@ -316,7 +353,27 @@ class DnsForwarder:
             feed=self._forwarder.feed,
             purges=self._forwarder.purges,
             warm=self._warm,
+            observed=self._observed,
         )
+
+    def _observe(self) -> Observed:
+        return Observed(
+            Recorder(),
+            self._reactor,
+            self._rcodes,
+            self._upstreams.all,
+            lambda: self._state.looping,
+            lambda: self._forwarder.routes.cluster_zones,
+            filters_aaaa=self._options.filter_aaaa,
+        )
+
+    def _rcodes(self) -> Counter[int]:
+        """Return how many replies there were, by rcode."""
+        self._cache.collect()
+        sums: Counter[int] = Counter()
+        for (_, rcode), count in dict(self._counters.queries).items():
+            sums[rcode] += count
+        return sums
 
     def _drop_privileges(self) -> None:
         user = self._options.user

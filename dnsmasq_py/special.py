@@ -6,6 +6,7 @@ RFC 6303 with those that dnsmasq 2.90 counts among them.
 """
 
 import ipaddress
+from typing import NamedTuple
 
 from kubedns.wire import name as names
 from kubedns.wire import rr
@@ -13,10 +14,14 @@ from kubedns.zone import address
 
 LOCALHOST = names.from_text("localhost")
 RESOLVER_ARPA = names.from_text("resolver.arpa")
-_NOWHERE = (names.from_text("invalid"), names.from_text("onion"))
+_NOWHERE = {
+    names.from_text("invalid"): "special name: RFC 6761 invalid",
+    names.from_text("onion"): "special name: RFC 7686 onion",
+}
 ENDS = (LOCALHOST, *_NOWHERE, names.from_text("arpa"))  # of all names that `answer` knows
 
 _LOOPBACK = {rr.A: b"\x7f\0\0\1", rr.AAAA: bytes(15) + b"\1"}
+_PRIVATE_STAYS = "--bogus-priv: reverse names of private addresses stay here"
 _LOOPBACK_NETWORKS = ("127.0.0.0/8", "::1/128")
 _HERE_NETWORKS = ("0.0.0.0/8", "::/128")  # "this host", which systems take for loopback too
 _PRIVATE_NETWORKS = (
@@ -37,7 +42,19 @@ _PRIVATE_NETWORKS = (
 )
 _MAPPED = bytes(10) + b"\xff\xff"  # ::ffff:0:0/96
 
-Answer = tuple[int, tuple[rr.RRset, ...]]  # rcode and records
+_OTHER = 0  # extended DNS errors (RFC 8914)
+_BLOCKED = 15
+
+
+class Answer(NamedTuple):
+    """
+    rcode and records; why: for people. code: the extended DNS error of an answer without records.
+    """
+
+    rcode: int
+    records: tuple[rr.RRset, ...]
+    why: str
+    code: int = _OTHER
 
 
 class Ranges:
@@ -84,15 +101,17 @@ def answer(folded: bytes, qtype: int, *, ttl: int, bogus_priv: bool) -> Answer |
     if not folded.endswith(ENDS):
         return None
     if names.is_below(folded, LOCALHOST):
-        return rr.NOERROR, tuple(
+        records = tuple(
             rr.RRset(folded, rtype, ttl, (packed,))
             for rtype, packed in _LOOPBACK.items()
             if qtype in (rtype, rr.ANY)
         )
-    if any(names.is_below(folded, zone) for zone in _NOWHERE):
-        return rr.NXDOMAIN, ()
+        return Answer(rr.NOERROR, records, "special name: RFC 6761 localhost")
+    for zone, why in _NOWHERE.items():
+        if names.is_below(folded, zone):
+            return Answer(rr.NXDOMAIN, (), why)
     if names.is_below(folded, RESOLVER_ARPA):
-        return rr.NOERROR, ()
+        return Answer(rr.NOERROR, (), "special name: RFC 9462 resolver.arpa")
     return _reverse(folded, qtype, ttl=ttl, bogus_priv=bogus_priv)
 
 
@@ -106,7 +125,8 @@ def _reverse(folded: bytes, qtype: int, *, ttl: int, bogus_priv: bool) -> Answer
         bits = 8 * len(packed)
         if packed in LOOPBACK:
             pointer = rr.RRset(folded, rr.PTR, ttl, (LOCALHOST,))
-            return rr.NOERROR, (pointer,) if qtype in (rr.PTR, rr.ANY) else ()
+            records = (pointer,) if qtype in (rr.PTR, rr.ANY) else ()
+            return Answer(rr.NOERROR, records, "special name: RFC 6761 localhost")
     if bogus_priv and qtype == rr.PTR and PRIVATE.covers(packed, bits):
-        return rr.NXDOMAIN, ()
+        return Answer(rr.NXDOMAIN, (), _PRIVATE_STAYS, _BLOCKED)
     return None

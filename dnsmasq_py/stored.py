@@ -18,6 +18,7 @@ import struct
 from collections.abc import Callable
 from math import inf
 
+from dnsmasq_py import sentences
 from dnsmasq_py.question import Question
 from kubedns.batch import Kept, Turning
 from kubedns.plainshelf import rotated
@@ -33,6 +34,7 @@ AD = 0x0020
 TC = 0x0200
 _RD_CD = 0x0110
 _MAX_TURNS = 16  # rotations of one answer that are made in advance; further ones begin at random
+_SENTENCE_S = 30  # an answer whose sentence is older is refreshed, if it is popular
 _MAX_KNOWN = 4096
 _known_offsets: dict[tuple[int, ...], tuple[int, ...]] = {}
 
@@ -46,12 +48,13 @@ class Stored(Kept):
     ttl: seconds that it was good for, until `expires` (monotonic). route: who answered; epoch: the
     last configuration for which that was found right. chain: (name, route) of the further names in
     a chain of CNAMEs, and who answered for them.
-    error: extended DNS error (code, text) that goes with it (RFC 8914).
+    error: extended DNS error (code, text) that came with it (RFC 8914), see `told`; since: when
+    that was (monotonic).
     marks: the cluster's names in it, folded, b"" for the one that is asked for; none if its server
     has no part in it (purge.py).
     """
 
-    __slots__ = ("chain", "forms", "marks", "route")
+    __slots__ = ("chain", "forms", "marks", "route", "since")
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class Stored(Kept):
         self.ttls = _shared(ttls)
         self.cycle = _shared(cycle) if cycle else ()
         self.ttl = ttl
+        self.since = now
         self.expires = now + ttl
         self.route = route
         self.epoch = 0
@@ -101,6 +105,17 @@ class Stored(Kept):
         """Tell whether there is more than this, TC=1."""
         return bool(self.octets[0] & TC >> 8)
 
+    def due(self) -> float:
+        """
+        Return when it is time to ask for it anew, if it is popular: in its last tenth.
+
+        Earlier if a sentence goes with it, for which nobody vouches: see sentences.aged.
+        """
+        due = super().due()
+        if self.error is None:
+            return due
+        return min(due, due - self.expires + self.since + max(self.ttl, _SENTENCE_S))
+
     def for_type(self, qtype: bytes) -> "Stored":
         """Return the same for the question of another type; there must be no records to it."""
         octets = self.octets
@@ -113,9 +128,15 @@ class Stored(Kept):
             self.expires - self.ttl,
             self.route,
         )
-        other.error = self.error
+        other.since = self.since
+        other.error = sentences.for_other_type(self.error, clusters=bool(self.marks))
         other.marks = self.marks
         return other
+
+    def told(self, now: float) -> tuple[int, str] | None:
+        """Return the extended error as it is true now."""
+        error = self.error
+        return error and sentences.aged(error, now - self.since, self.ttl)
 
     def aged(self, ttl: int) -> bytearray:
         """Return `octets` with another TTL."""
@@ -134,7 +155,11 @@ class Stored(Kept):
         error: tuple[int, str] | None = None,
         keepalive_ms: int | None = None,
     ) -> bytes:
-        """Return the whole reply to a query, cut with TC=1 where it does not fit."""
+        """
+        Return the whole reply to a query, cut with TC=1 where it does not fit.
+
+        error: that of `told`, or why it is stale; left out before anything else.
+        """
         opt = reply.opt_record(query, 0, error or self.error, keepalive_ms)
         if len(opt) > 11 and 2 + len(self.octets) + len(opt) > limit:
             opt = reply.opt_record(query, 0, None, None)
@@ -185,6 +210,7 @@ class Ready(Turning):
         "_head",
         "_max_ttl",
         "_opt",
+        "_query",
         "_soon",
         "_turn",
         "raw",
@@ -210,7 +236,10 @@ class Ready(Turning):
         self._dies = stored.dies()
         self._due = stored.due()
         self._max_ttl = max_ttl
-        self._opt = reply.opt_record(query, 0, stored.error, None)
+        self._query = query if stored.error is not None else None  # its sentence ages
+        self._opt = reply.opt_record(query, 0, None, None)
+        if stored.error is not None:
+            self._opt = self._spoken(query, stored.since)
         self._soon = soon
         self._turn = random.randrange(64)
         octets = stored.octets
@@ -222,6 +251,13 @@ class Ready(Turning):
         """Return how many octets such a reply has, with its ID."""
         return 2 + len(self.stored.octets) + len(self._opt)
 
+    def _spoken(self, query: Query, now: float) -> bytes:
+        """Return the OPT record with the sentence of now, or without it where there is no room."""
+        opt = reply.opt_record(query, 0, self.stored.told(now), None)
+        if 2 + len(self.stored.octets) + len(opt) <= reply.udp_limit(query):
+            return opt
+        return reply.opt_record(query, 0, None, None)
+
     def age(self, now: float) -> bool:
         """Make `turns` right for the next second; False: the answer is too old to be given."""
         if now >= self._dies:
@@ -231,11 +267,14 @@ class Ready(Turning):
         if self._max_ttl is not None and ttl > self._max_ttl:
             ttl = self._max_ttl
         cycle = stored.cycle
+        if self._query is not None:
+            self._opt = self._spoken(self._query, now)
         if cycle:
             octets = self._head + stored.aged(ttl)[10:] + self._opt
             some = range(self._turn, self._turn + min(len(cycle) - 1, _MAX_TURNS))
             self.turns = tuple(rotated(octets, cycle, turn) for turn in some)
-        elif self.turns and len(stored.ttls) == 1:  # by far the most: one record, given before
+        elif self.turns and len(stored.ttls) == 1 and self._query is None:
+            # By far the most: one record, given before.
             (at,) = stored.ttls
             (last,) = self.turns
             self.turns = (last[:at] + _U32.pack(ttl) + last[at + 4 :],)
@@ -243,6 +282,8 @@ class Ready(Turning):
             self.turns = (self._head + stored.aged(ttl)[10:] + self._opt,)
         stored.used += 1
         until = stored.expires - (left - 1)
+        if self._query is not None and until > now + 1:
+            until = now + 1
         self.until = until if until < self._dies else self._dies
         if now >= self._due and not stored.refreshing:
             self._soon(self)

@@ -17,6 +17,8 @@
 #include <Python.h>
 #include <structmember.h>
 
+#include "_ring.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
@@ -83,6 +85,7 @@ typedef struct {
     PyObject *held[MOST];         /* the turns in `out`; NULL for what is in `made` */
     unsigned char *octets;
     unsigned char (*made)[MAX_UDP];
+    PyObject *ring;               /* where replies are noted, or NULL */
 } Batch;
 
 /* Turning */
@@ -758,6 +761,9 @@ static int decide(Batch *self, int i, PyObject *table, Shelf *shelf, double now)
     } else {
         return 0;
     }
+    if (self->ring)
+        ring_hit(self->ring, now, octets_of(self, i), self->in[i].msg_len, parts[1].iov_base,
+                 parts[1].iov_len, &self->clients[i].any, from->msg_namelen);
     parts[0].iov_base = octets_of(self, i);
     to->msg_name = from->msg_name;
     to->msg_namelen = from->msg_namelen;
@@ -874,13 +880,18 @@ static PyObject *batch_stop(Batch *self, PyObject *Py_UNUSED(none))
 
 static PyObject *batch_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"bound", "any_address", NULL};
-    PyObject *bound;
-    int fd, noting;
+    static char *names[] = {"bound", "any_address", "ring", NULL};
+    PyObject *bound, *ring = Py_None;
+    int fd, noting = 0;
     Batch *self;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O$p", names, &bound, &noting)
-        || (fd = PyObject_AsFileDescriptor(bound)) < 0
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$pO", names, &bound, &noting, &ring))
+        return NULL;
+    if (ring != Py_None && !PyObject_TypeCheck(ring, &RingType)) {
+        PyErr_SetString(PyExc_TypeError, "not a ring");
+        return NULL;
+    }
+    if ((fd = PyObject_AsFileDescriptor(bound)) < 0
         || !(self = (Batch *)type->tp_alloc(type, 0)))
         return NULL;
     self->octets = PyMem_RawMalloc((size_t)MOST * STRIDE);
@@ -891,6 +902,7 @@ static PyObject *batch_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->fd = fd;
     self->noting = noting;
+    self->ring = ring == Py_None ? NULL : Py_NewRef(ring);
     self->used = MOST;
     for (int i = 0; i < MOST; i++) {
         self->in_parts[i].iov_base = octets_of(self, i);
@@ -909,6 +921,7 @@ static PyObject *batch_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static void batch_dealloc(Batch *self)
 {
     let_go(self);
+    Py_XDECREF(self->ring);
     PyMem_RawFree(self->octets);
     PyMem_RawFree(self->made);
     Py_TYPE(self)->tp_free((PyObject *)self);
@@ -949,13 +962,15 @@ PyMODINIT_FUNC PyInit__batch(void)
     PyObject *module;
 
     if (PyType_Ready(&TurningType) < 0 || PyType_Ready(&KeptType) < 0
-        || PyType_Ready(&ShelfType) < 0 || PyType_Ready(&BatchType) < 0)
+        || PyType_Ready(&ShelfType) < 0 || PyType_Ready(&BatchType) < 0
+        || PyType_Ready(&RingType) < 0)
         return NULL;
     module = PyModule_Create(&definition);
     if (module && (PyModule_AddType(module, &TurningType) < 0
                    || PyModule_AddType(module, &KeptType) < 0
                    || PyModule_AddType(module, &ShelfType) < 0
-                   || PyModule_AddType(module, &BatchType) < 0))
+                   || PyModule_AddType(module, &BatchType) < 0
+                   || PyModule_AddType(module, &RingType) < 0))
         Py_CLEAR(module);
     return module;
 }

@@ -9,6 +9,8 @@ answer to, each with its client's address and, on a wildcard socket, the ancilla
 reply needs; and the errno of every reply that could not be sent. A fault of ours is raised, after
 the other queries of the same batch were served.
 
+With `ring`, a `Ring` of records (plainring.py), each reply is noted there, in Python one of many.
+
 All of it belongs to one thread, but `stop`, which lets `answer` return after the batch it has in
 hand; who waits for a datagram is woken by `shutdown`. The socket must stay open until then.
 
@@ -28,6 +30,7 @@ from kubedns.plainshelf import Table as Table
 if TYPE_CHECKING:
     from kubedns.plainbatch import Batch as Batch
     from kubedns.plainbatch import Turning as Turning
+    from kubedns.plainring import Ring as Ring
     from kubedns.plainshelf import Kept as Kept
     from kubedns.plainshelf import Shelf as Shelf
 else:
@@ -36,11 +39,13 @@ else:
             raise ImportError("not wanted")
         from kubedns._batch import Batch as Batch
         from kubedns._batch import Kept as Kept
+        from kubedns._batch import Ring as Ring
         from kubedns._batch import Shelf as Shelf
         from kubedns._batch import Turning as Turning
     except ImportError:
         from kubedns.plainbatch import Batch as Batch
         from kubedns.plainbatch import Turning as Turning
+        from kubedns.plainring import Ring as Ring
         from kubedns.plainshelf import Kept as Kept
         from kubedns.plainshelf import Shelf as Shelf
 

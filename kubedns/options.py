@@ -14,6 +14,7 @@ from typing import Any
 
 from kubedns import __version__, klogflags, readers
 from kubedns.cluster.objects import EndpointNames
+from kubedns.explain.border import Border
 from kubedns.flags import (
     Flag,
     Parsed,
@@ -71,6 +72,7 @@ class Options:
     audit_interval_s: float
     forbidden_retry_s: float
     serve_cache: bool
+    explain: Border
 
     prometheus_port: int | None  # None: off
     prometheus_path: str
@@ -343,6 +345,14 @@ _OURS = (
         field="forbidden_retry_s",
     ),
     _switch("serve-cache", "true", "serve all records as JSON at /cache"),
+    Flag(
+        "explain",
+        readers.one_of(Border),
+        "full",
+        "HOW",
+        "sentence with the reason in answers without records, to clients with EDNS: full, "
+        "same-namespace (names nothing outside the question's namespace) or off",
+    ),
 )
 
 

@@ -1,7 +1,8 @@
 """
 The HTTP pages of kubedns: readiness, metrics, the records, and what /status tells.
 
-The same pages answer on every public port, as the original's; /status is on the loopback port only.
+The same pages answer on every public port, as the original's; /status and those of
+kubedns/explain are on the loopback port only.
 """
 
 import json
@@ -52,7 +53,10 @@ class Pages:
         options: Options,
         *,
         clock: Callable[[], float],
+        explaining: http.Pages,
     ) -> None:
+        """explaining: pages for the loopback port beside our own."""
+        self._explaining = explaining
         self._parts = parts
         self._state = state
         self._source = source
@@ -72,9 +76,10 @@ class Pages:
             pages["/cache"] = self._cache
         return pages
 
-    def private(self) -> dict[str, Callable[[], http.Page]]:
+    def private(self) -> http.Pages:
         """Return the pages for the loopback port, by path."""
-        return {**self.public(), "/metrics": self._metrics, "/status": self._status}
+        own = {**self.public(), "/metrics": self._metrics, "/status": self._status}
+        return {**own, **self._explaining}
 
     def _readiness(self) -> http.Page:
         if self._state.draining:
@@ -126,6 +131,7 @@ class Pages:
             "outside": dict(parts.outside()),
             "notify": parts.teller.status(),
             "snapshot": parts.saving.status(),
+            "explain": self._options.explain.value,
             "config": {
                 "stub_domains": {
                     domain: [str(server) for server in servers]

@@ -8,12 +8,15 @@ through ctypes, until nothing is left: dearer for one datagram, cheaper from thr
 
 import ctypes
 import errno
+import random
 import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
+
+from kubedns.plainring import Ring
 
 ROOM = 4096  # octets of a query; the kernel cuts the rest off
 MOST = 32  # datagrams in a batch
@@ -49,7 +52,10 @@ class Turning:
 class Batch:
     """What reads one blocking UDP socket; see batch.py."""
 
-    def __init__(self, bound: socket.socket, *, any_address: bool) -> None:
+    def __init__(
+        self, bound: socket.socket, *, any_address: bool, ring: Ring | None = None
+    ) -> None:
+        self._ring = ring
         self.send_s = 0.0  # what sending one reply took, when it was measured last
         self._socket = bound
         self._stopped = False
@@ -71,6 +77,8 @@ class Batch:
         ready = table.get
         on_shelf = _shelf_of(table)
         now = time.monotonic
+        ring = self._ring
+        left = 0 if ring is None else random.randint(1, ring.every)
         thick = 0.0
         while not self._stopped:
             query, client = receive(ROOM)
@@ -89,9 +97,14 @@ class Batch:
             except OSError as error:  # the client's address, or its network
                 failures.append(error.errno or errno.EIO)
                 return
+            if ring is not None:
+                left -= 1
+                if not left:
+                    left = ring.every
+                    ring.hit(query, octets[2:], client, t, left)
             if t < thick:
                 if self._many is None:
-                    self._many = _Many(self._socket)
+                    self._many = _Many(self._socket, ring)
                 while not self._stopped and self._many.answer(table, misses, failures):
                     self.send_s = self._many.send_s
                     if misses or failures:
@@ -105,6 +118,8 @@ class Batch:
         ready = table.get
         on_shelf = _shelf_of(table)
         now = time.monotonic
+        ring = self._ring
+        left = 0 if ring is None else random.randint(1, ring.every)
         while not self._stopped:
             query, ancillary, _, client = receive(ROOM, _ANCILLARY)
             source = [as_source(item) for item in ancillary]
@@ -125,14 +140,21 @@ class Batch:
             except OSError as error:
                 failures.append(error.errno or errno.EIO)
                 return
+            if ring is not None:
+                left -= 1
+                if not left:
+                    left = ring.every
+                    ring.hit(query, b"".join(parts)[2:], client, t, left)
 
 
 class _Many:
     """Buffers for a batch on a plain socket, as the system calls want them, and these calls."""
 
-    def __init__(self, bound: socket.socket) -> None:
+    def __init__(self, bound: socket.socket, ring: Ring | None) -> None:
         self.send_s = 0.0
         self._socket = bound
+        self._ring = ring
+        self._passed = 0
         self._queries = memoryview(bytearray(MOST * ROOM))
         self._replies = memoryview(bytearray(MOST * ROOM))
         self._names = memoryview(bytearray(MOST * _NAME))
@@ -171,7 +193,7 @@ class _Many:
         on_shelf = _shelf_of(table)
         faults: list[Exception] = []
         t = time.monotonic()
-        at = end = replied = 0
+        at = end = replied = last = 0
         for i, size in enumerate(self._sizes[:got].tolist()):
             at = i * ROOM
             try:
@@ -199,13 +221,26 @@ class _Many:
                 continue
             self._lengths[replied] = length
             self._targets[replied] = self._name_at[i]
+            last = i
             replied += 1
         self._send_all(replied, failures)
         if replied:
+            if self._ring is not None:
+                self._passed += replied
+                if self._passed >= self._ring.every:
+                    self._note(self._ring, last, replied - 1, t)
+                    self._passed = 0
             self.send_s = (time.monotonic() - t) / replied
         if faults:
             raise faults[0] if len(faults) == 1 else ExceptionGroup("in a batch", faults)
         return True
+
+    def _note(self, ring: Ring, i: int, replied: int, now: float) -> None:
+        """Note one query and its reply, by their places, for all since the last one."""
+        asked, told = i * ROOM, replied * ROOM
+        query = bytes(self._queries[asked : asked + self._sizes[i]])
+        turn = bytes(self._replies[told + 2 : told + self._lengths[replied]])
+        ring.hit(query, turn, self._client(i), now, self._passed)
 
     def _send_all(self, replied: int, failures: list[int]) -> None:
         sent = 0

@@ -10,10 +10,11 @@ import gc
 import platform
 import socket
 import sys
+import time
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from kubedns import __version__, metrics, pages
@@ -22,6 +23,10 @@ from kubedns.cluster.pairing import Pairing
 from kubedns.cluster.source import Source
 from kubedns.config import Config, apply, parse_resolv_conf
 from kubedns.configdir import ConfigDir, FileWatch
+from kubedns.explain.account import Accounts
+from kubedns.explain.pages import Explaining
+from kubedns.explain.pods import Pods, ReadPods
+from kubedns.explain.sentences import Sentences
 from kubedns.options import Options
 from kubedns.outside.resolver import Outside
 from kubedns.serve import http, sockets
@@ -44,6 +49,7 @@ RESOLV_CONF = "/etc/resolv.conf"
 _MAX_OWN_ADDRESSES = 8
 _RESOLV_CONF_S = 5.0
 _PROFILING_PORT = 6060
+_LOOK_AWAY_S = 1.0  # between two looks at whether the API server is away
 _REPLY_OR_OPCODE = 0xF8  # of the third octet; none of it is set in a query
 # A receiver thread that has a query in hand waits for the interpreter this long at most while the
 # reactor works; the default of 5 ms would be the p99 under churn.
@@ -85,6 +91,9 @@ class KubeDns:
             own={(host, options.dns_port) for host in listening},
             in_zone=self._addresses_in_zone,
         )
+        self.sentences = Sentences(self.zone, self.pairing, options.explain)
+        self._looking = LoopingCall(self._look_away)
+        self._looking.clock = reactor
         self.responder = Responder(
             self.zone,
             self.answers,
@@ -92,6 +101,7 @@ class KubeDns:
             self.counters,
             version=f"kube-dns-py {__version__}",
             host=platform.node() or "localhost",
+            explains=self.sentences,
         )
         self._answer = answering(self._respond_udp, self.counters)
         self._backlog = Backlog(reactor, self._receive_udp, self.counters)
@@ -110,6 +120,7 @@ class KubeDns:
             options.notify, tree.zone, lambda: tree.serial, self._listeners.send, reactor
         )
         self.saving = Saving(options.snapshot, self.zone, reactor)
+        self._read_pods: ReadPods | None = None
         self._source = self._make_source()
         parts = metrics.Parts(
             counters=self.counters,
@@ -127,7 +138,14 @@ class KubeDns:
             teller=self.teller,
             saving=self.saving,
         )
-        self._pages = pages.Pages(parts, self._state, self._source, options, clock=reactor.seconds)
+        self._pages = pages.Pages(
+            parts,
+            self._state,
+            self._source,
+            options,
+            clock=reactor.seconds,
+            explaining=self._explaining().pages(),
+        )
 
     # Start and stop
 
@@ -150,6 +168,7 @@ class KubeDns:
         self.saving.start()
         self._start_config()
         await self._source.start()
+        self._looking.start(_LOOK_AWAY_S, now=False)
         self._reactor.callLater(options.initial_sync_timeout_s, self._late)
 
     async def drain(self) -> None:
@@ -166,6 +185,8 @@ class KubeDns:
         self._backlog.closed = True
         for watch in self._watches:
             watch.stop()
+        if self._looking.running:
+            self._looking.stop()
         self.teller.stop()
         await self._listeners.close()
         for port in self._ports:
@@ -237,7 +258,7 @@ class KubeDns:
     def _ready_tcp(self, message: bytes) -> bytes | None:
         """Return a kept answer to a query without options in its fixed form."""
         answer = self.answers.table.get((message[2:], False))
-        if answer is None:
+        if answer is None or answer.until <= time.monotonic():
             return None
         turn = answer.turns[answer.uses % len(answer.turns)]
         answer.uses += 1
@@ -280,6 +301,22 @@ class KubeDns:
         """
         return self.zone.synced or self.saving.stale
 
+    # Reasons
+
+    def _look_away(self) -> None:
+        """Forget all answers when they begin to be uncertain, or are certain again."""
+        with log.failuresHandled("while looking whether the API server is there"):
+            away_s = self._source.away_s(self._reactor.seconds())
+            if away_s is not None and self.saving.stale:
+                # Nothing was heard since we began: what is served is as old as the snapshot.
+                away_s = max(away_s, self.saving.age_s or 0.0)
+            if self.sentences.look(away_s):
+                self.answers.clear()
+
+    def _explaining(self) -> Explaining:
+        accounts = Accounts(self.zone, self.pairing, self.sentences)
+        return Explaining(accounts, Pods(self._read_pods, self._reactor))
+
     # Objects
 
     def _make_source(self) -> Source:
@@ -303,6 +340,7 @@ class KubeDns:
             self._reactor.seconds,
             f"kube-dns-py/{__version__} (linux/{platform.machine()})",
         )
+        self._read_pods = server.pods
         named = (options.config_map_namespace, options.config_map)
         return ApiSource(
             server,

@@ -82,7 +82,7 @@ def runtime(packages: Path, root: Path) -> None:
 
 
 def native(source: Path, target: Path) -> None:
-    """Compile `_batch.c`, as setup.py would; without a compiler or headers, say so and go on."""
+    """Compile the native piece as setup.py would; without compiler or headers, say so."""
     compiler = shutil.which("cc")
     headers = sysconfig.get_path("include")
     if compiler is None or not Path(headers, "Python.h").exists():
@@ -90,7 +90,8 @@ def native(source: Path, target: Path) -> None:
         return
     library = target / f"_batch{sysconfig.get_config_var('EXT_SUFFIX')}"
     flags = ["-O2", "-shared", "-fPIC", "-s", f"-I{headers}"]
-    subprocess.run([compiler, *flags, "-o", library, source / "_batch.c"], check=True)
+    sources = [source / "_batch.c", source / "_ring.c"]
+    subprocess.run([compiler, *flags, "-o", library, *sources], check=True)
 
 
 def programs(source: Path, root: Path) -> None:

@@ -16,5 +16,10 @@ history     the same over time
 What is shown
 state       all that pages and metrics read               verdict    is the pod well, is it ready
 app         the pages, with Flask; wsgi: behind Twisted   report     their JSON
-page        the status page; view: what stands in it    metrics    every series, name, help text
+page        the status page; view: what stands in it      metrics    every series, name, help text
+
+What is for operators
+explain     why does a name not resolve; kubedns-explain  operators  its pages, /top, /recorder
+door        who gets which pages, on each listener        access     who is an operator, how often
+relay       a large page, passed on as it comes           replies    what each reply carries
 """

@@ -8,6 +8,9 @@ The pages, with Flask.
 /metrics               Prometheus (--prometheus-path)
 /                      the status page; /?part=live: what changes of it
 
+The status page is there twice: for everybody, and for operators with clients and names that were
+asked for; door.py knows who is who, and has the pages that are for operators alone.
+
 They only read State, whose values are frozen, so they run in threads and wait for nobody.
 """
 
@@ -20,11 +23,10 @@ from werkzeug.exceptions import HTTPException
 
 from kubedns.serve.http import JSON, METRICS, PLAIN
 from sidecar import page, report, verdict
+from sidecar.replies import HTML, headers
 from sidecar.state import State
 
 log = logging.getLogger(__name__)
-
-_HTML = "text/html; charset=utf-8"
 
 
 def create_app(
@@ -32,8 +34,10 @@ def create_app(
     metrics: Callable[[], bytes],
     wall: Callable[[], float],
     metrics_path: str = "/metrics",
+    *,
+    operator: bool = False,
 ) -> Flask:
-    """Return the application. wall: seconds since the epoch."""
+    """Return the application. wall: seconds since the epoch. operator: with the operators' page."""
     app = Flask(__name__, static_folder=None, template_folder=None)
     app.url_map.merge_slashes = False  # no redirects: what is not a page is none
 
@@ -42,8 +46,8 @@ def create_app(
 
     def index() -> Response:
         live = request.args.get("part") == "live"
-        made = page.fragment(state, wall()) if live else page.render(state, wall())
-        return _reply(made, _HTML)
+        make = page.fragment if live else page.render
+        return _reply(make(state, wall(), operator=operator), HTML)
 
     def healthz() -> Response:
         told = verdict.healthz(state)
@@ -65,7 +69,14 @@ def create_app(
     get(metrics_path, lambda: _reply(metrics(), METRICS))
     app.register_error_handler(HTTPException, _error)
     app.register_error_handler(Exception, _fault)
-    app.after_request(_harden)
+    policy = page.OPERATORS_SECURITY_POLICY if operator else page.CONTENT_SECURITY_POLICY
+    always = headers(policy)
+
+    def harden(reply: Response) -> Response:
+        reply.headers.update(always)
+        return reply
+
+    app.after_request(harden)
     return app
 
 
@@ -99,11 +110,3 @@ def _error(error: HTTPException) -> Response:
 def _fault(error: Exception) -> Response:
     log.error("while making the page %r", request.path[:100], exc_info=error)
     return _reply("internal error, see the log\n", PLAIN, 500)
-
-
-def _harden(reply: Response) -> Response:
-    reply.headers["Cache-Control"] = "no-store"
-    reply.headers["X-Content-Type-Options"] = "nosniff"
-    reply.headers["Content-Security-Policy"] = page.CONTENT_SECURITY_POLICY
-    reply.headers["Referrer-Policy"] = "no-referrer"
-    return reply

@@ -26,6 +26,7 @@ from sidecar.hostnames import HostNames
 from sidecar.probe import where
 
 _MAX_DATAGRAM = 65535
+_EDNS_SIZE = 1232  # what passes everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,16 @@ class Answer:
     refused: bool = False
 
 
-def query(qname: str, rtype: str, rclass: str = "IN") -> dns.message.QueryMessage:
-    """Build a query: RD=1, no EDNS, a random ID."""
+def query(
+    qname: str, rtype: str, rclass: str = "IN", *, edns: bool = False
+) -> dns.message.QueryMessage:
+    """Build a query: RD=1, a random ID; no EDNS unless it is wanted."""
     return dns.message.make_query(
-        qname, dns.rdatatype.from_text(rtype), dns.rdataclass.from_text(rclass)
+        qname,
+        dns.rdatatype.from_text(rtype),
+        dns.rdataclass.from_text(rclass),
+        use_edns=edns,
+        payload=_EDNS_SIZE,
     )
 
 

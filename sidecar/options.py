@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from kubedns import __version__, klogflags, readers
 from kubedns.flags import Flag, Parsed, ShowText, UsageError, describe, parse_flags
@@ -19,7 +20,7 @@ from sidecar.probe import Probe
 __all__ = ["Options", "ShowText", "UsageError", "parse", "usage"]
 
 Address = tuple[str, int]  # an IP address without brackets, or a name; port
-_PAGES = ("/", "/healthz", "/readyz")
+_PAGES = ("/", "/healthz", "/readyz", "/explain", "/top", "/findings", "/recorder")
 _MAX_POLL_MS = 86_400_000
 
 
@@ -28,7 +29,8 @@ class Options:
     """
     What the command line asks for. Fields are named after their flags; `_s` means seconds.
 
-    kubedns_status, dnsmasq_status, operator_address: loopback; None: off.
+    kubedns_status, dnsmasq_status, operator_address: loopback; None: off. operator_token_file:
+    None: outside of the loopback address nobody is an operator. node_resolv_conf: None: not read.
     """
 
     dnsmasq: Address
@@ -42,6 +44,8 @@ class Options:
     kubedns_status: Address | None
     dnsmasq_status: Address | None
     operator_address: Address | None
+    operator_token_file: Path | None
+    node_resolv_conf: Path | None
     drain_s: float
 
     warnings: tuple[str, ...]  # one line each, to be logged at start
@@ -116,6 +120,12 @@ def _read_loopback(text: str) -> Address | None:
     return None if text == "off" else readers.read_status_address(text)
 
 
+def _read_file(text: str) -> Path | None:
+    if "\0" in text:
+        raise ValueError("must be the path of a file")
+    return Path(text) if text not in ("", "off") else None
+
+
 def _read_metrics_path(text: str) -> str:
     path = readers.read_http_path(text)
     if not re.fullmatch(r"[-/\w.~]+", path, re.ASCII):
@@ -188,7 +198,24 @@ _OURS = (
         _read_loopback,
         "127.0.0.1:10058",
         "IP:PORT",
-        "loopback address where the pages are served as well; empty or off: none",
+        "loopback address where the pages are served as well, with those for operators: /explain, "
+        "/top, /findings, /recorder; empty or off: none",
+    ),
+    Flag(
+        "operator-token-file",
+        _read_file,
+        "",
+        "FILE",
+        "a file with the token that opens the operators' pages at --prometheus-port too "
+        "(Authorization: Bearer); read again when it changes; empty or off: they are not there",
+    ),
+    Flag(
+        "node-resolv-conf",
+        _read_file,
+        "/etc/resolv.conf",
+        "FILE",
+        "where the node's search domains stand, which /explain appends to those of a pod; empty or "
+        "off: none",
     ),
     Flag(
         "drain",

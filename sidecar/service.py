@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -20,11 +21,14 @@ from twisted.python.threadpool import ThreadPool
 from kubedns import __version__
 from kubedns.serve import http, sockets
 from sidecar import metrics, shapes
+from sidecar.access import TokenFile
 from sidecar.app import create_app
 from sidecar.ask import Asker, query
 from sidecar.asking import Rounds
+from sidecar.door import Door
 from sidecar.health import Health
 from sidecar.neighbours import Reader
+from sidecar.operators import Neighbours, Operators
 from sidecar.options import Address, Options
 from sidecar.poll import Poller
 from sidecar.state import NOT_YET, Neighbour, Sample, State, Statistics, Warned
@@ -166,14 +170,33 @@ class Sidecar:
     def _open_pages(self) -> None:
         options = self._options
         text = metrics.exposition(self._state, options.prometheus_namespace, time.time)
-        app = create_app(self._state, text, time.time, options.prometheus_path)
-        resource = WebApplication(self._reactor, self._threads, app.wsgi_app)
+        everybody, operators = (
+            WebApplication(
+                self._reactor,
+                self._threads,
+                create_app(
+                    self._state, text, time.time, options.prometheus_path, operator=operator
+                ).wsgi_app,
+            )
+            for operator in (False, True)
+        )
+        pages = self._make_operators()
+        token = (
+            None if options.operator_token_file is None else TokenFile(options.operator_token_file)
+        )
         addresses = [options.prometheus]
         if options.operator_address is not None:
             addresses.append(options.operator_address)
         for host, port in addresses:
+            door = Door(
+                everybody,
+                operators,
+                pages,
+                loopback=(host, port) == options.operator_address,
+                check=None if token is None else token.fits,
+            )
             # Each has its own: who fills the one with idle connections does not close the other.
-            site = http.resource_site(resource, self._reactor)
+            site = http.resource_site(door, self._reactor)
             with sockets.tcp(host, port) as listening:  # the reactor keeps a duplicate
                 self._ports.append(
                     self._reactor.adoptStreamPort(listening.fileno(), listening.family, site)
@@ -183,6 +206,19 @@ class Sidecar:
         before = threading.stack_size(_STACK)
         self._threads.start()
         threading.stack_size(before)
+
+    def _make_operators(self) -> Operators:
+        options = self._options
+        return Operators(
+            self._state,
+            Neighbours(options.kubedns_status, options.dnsmasq_status),
+            options.dnsmasq,
+            _text(options.node_resolv_conf),
+            asker=self._asker,
+            reactor=self._reactor,
+            clock=time.monotonic,
+            wall=time.time,
+        )
 
     # What is found out
 
@@ -248,6 +284,15 @@ class Sidecar:
             return True
         asked = query("version.bind.", "TXT", "CH")
         return (await self._asker.ask(*server, asked, _LOOK_PATIENCE_S)).refused
+
+
+def _text(path: Path | None) -> str:
+    """Return the text of resolv.conf; empty if there is none."""
+    try:
+        return "" if path is None else path.read_text(errors="replace")
+    except OSError as error:
+        log.warn("cannot read {path}: {error}", path=path, error=error.strerror)
+        return ""
 
 
 async def _done(result: Any) -> None:

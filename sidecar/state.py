@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sidecar.explain.shapes import Seen
 from sidecar.health import Health
 
 NOT_YET = "not read yet"
@@ -80,7 +81,7 @@ class State:
 
     began: seconds since the epoch. health: by label, in the order of the flags. samples: oldest
     first, bounded. warned: of the sidecar itself, oldest first, bounded; those of the neighbours
-    stand in their status.
+    stand in their status. seen: what is seen of the traffic, for operators alone; None: never read.
     """
 
     began: float
@@ -90,3 +91,4 @@ class State:
     statistics: Statistics = field(default_factory=Statistics)
     samples: tuple[Sample, ...] = ()
     warned: tuple[Warned, ...] = ()
+    seen: Seen | None = None

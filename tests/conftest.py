@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kubedns import batch, plainbatch
+from kubedns import batch, plainbatch, plainring
 
 HERE = Path(__file__).parent
 TOGETHER = ("realapi", "browser", "pod", "clients", "manifests")
@@ -55,6 +55,7 @@ def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Run a test with the native piece and without it, here and in programs that it starts."""
     if request.param == "plain":
         monkeypatch.setattr(batch, "Batch", plainbatch.Batch)
+        monkeypatch.setattr(batch, "Ring", plainring.Ring)
         monkeypatch.setenv("KUBE_DNS_NATIVE", "0")
         return
     monkeypatch.delenv("KUBE_DNS_NATIVE", raising=False)

@@ -137,6 +137,12 @@ class Asked:
         """Return the codes of extended DNS errors."""
         return [int(o.code) for o in self.reply.options if isinstance(o, dns.edns.EDEOption)]
 
+    @property
+    def why(self) -> str:
+        """Return the text of the one extended DNS error."""
+        (error,) = (o for o in self.reply.options if isinstance(o, dns.edns.EDEOption))
+        return error.text or ""
+
 
 class Replay:
     """

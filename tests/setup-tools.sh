@@ -35,6 +35,7 @@ packages() { # of the programs that are not there
   has node || echo nodejs
   has javac || echo default-jdk-headless
   has curl || echo curl
+  has tshark || echo tshark
 }
 
 # Packages of servers start them, unless a policy forbids it; here only their programs are wanted.
@@ -78,7 +79,7 @@ has go && "$here/cluster/build.sh" "$bin"
 missing=()
 for name in etcd kube-apiserver kube-controller-manager coredns dnsperf openssl ip tc dig kdig setpriv unshare dnsmasq \
   unbound named kube-scheduler kube-proxy kubelet "${containerd[@]}" runc nft conntrack debootstrap buildah podman gcc \
-  kubectl chromium chromedriver musl-gcc node javac curl; do
+  kubectl chromium chromedriver musl-gcc node javac curl tshark; do
   has "$name" || missing+=("$name")
 done
 if [ "${#missing[@]}" -gt 0 ]; then

@@ -10,6 +10,6 @@ hub          what passes between workers   messages   how that is spelled
 worker       one of them, linked           link       its way to the parent
 forwarding   queries that concern all      asking     what all of them know
 own          what one tells of itself      sums       one answer out of those of all
-allpages     /metrics and /status          shares     limits, by worker
-place        what a worker is born with
+allpages     the pages of all              explained  /explain out of those of all
+place        what a worker is born with    shares     limits, by worker
 """

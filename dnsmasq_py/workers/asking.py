@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from dnsmasq_py.workers import sums
 from dnsmasq_py.workers.messages import Message, Say
 
 PATIENCE_S = 2.0
@@ -74,7 +75,8 @@ class Asking:
         del self._by_what[question.what]
         if not parts["parts"]:  # nobody told in time
             parts = {**parts, "parts": [self._alone(question.what)]}
-        self.last[question.what] = parts
+        if question.what in sums.LASTING:
+            self.last[question.what] = parts
         if question.next:
             self._begin(question.what, question.next)
         for told in question.told:

@@ -7,7 +7,8 @@ What passes between workers, by way of their parent, as a machine without IO.
   one that does not follow on what it knows: so it trusts nothing that it kept before.
 - Who asks what all workers know (ASK) gets their parts, and what is left of those that ended:
   {"gone": sums or null, "parts": [...], "ended": count}. Who is late is represented by what he said
-  last.
+  last, if it is one of the things that last (counts); of what is true for a moment (a question that
+  is explained) nothing is remembered, so that the questions of operators fill no memory.
 - A worker that says nothing for some time, or does not act on a change, is frozen: it has to end,
   for its receiver threads may answer yet, and not what is true. Patience is counted in looks: if
   the parent itself gets no time, nobody is blamed for that.
@@ -16,12 +17,13 @@ Invariants: a receipt leaves only if each worker that has joined took all that w
 or has ended (waited for, so that its sockets are closed).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from dnsmasq_py.feed import Feed
 from dnsmasq_py.server import Server
 from dnsmasq_py.workers.messages import Message, Say
+from dnsmasq_py.workers.sums import LASTING
 from kubedns.wire.notify import Notice
 
 LOOK_S = 0.5  # how often `looked` is to be called, and how often workers are to say something
@@ -78,13 +80,14 @@ class _Receipt:
 
 @dataclass(slots=True)
 class _Asked:
-    """What a worker wants to know of all."""
+    """What a worker wants to know of all; told: by whom."""
 
     worker: int
     number: int
     what: str
     waiting: set[int]
     looks: int = 0
+    told: dict[int, bytes] = field(default_factory=dict)
 
 
 class Hub:
@@ -92,10 +95,11 @@ class Hub:
     See the head of this module. Times are monotonic seconds.
 
     teller: the cluster's server. bury: adds what a worker said last to what is left of others, see
-    sums.bury.
+    sums.bury. lasting: what is remembered of each.
     """
 
-    def __init__(self, teller: Server, bury: Bury) -> None:
+    def __init__(self, teller: Server, bury: Bury, lasting: Collection[str] = LASTING) -> None:
+        self._lasting = lasting
         self._session = _Session(teller)
         self._sender = (teller.address, teller.port)
         self._bury = bury
@@ -232,14 +236,19 @@ class Hub:
         asked = self._asked.get(message.number)
         if asked is None:  # it was too late
             return
-        self._members[worker].told[asked.what] = message.body
+        asked.told[worker] = message.body
+        if asked.what in self._lasting:
+            self._members[worker].told[asked.what] = message.body
         asked.waiting.discard(worker)
         if not asked.waiting:
             yield from self._answer(message.number)
 
     def _answer(self, number: int) -> Iterator[Action]:
         asked = self._asked.pop(number)
-        told = [each.told.get(asked.what) for _, each in sorted(self._members.items())]
+        told = [
+            asked.told.get(number, each.told.get(asked.what))
+            for number, each in sorted(self._members.items())
+        ]
         body = b'{"gone": %b, "ended": %d, "parts": [%b]}' % (
             self._gone.get(asked.what, b"null"),
             self._ended,

@@ -2,7 +2,9 @@
 
 import os
 import time
+from base64 import b64encode
 from collections.abc import Iterable
+from typing import Any
 
 from prometheus_client.core import Metric
 
@@ -10,6 +12,9 @@ from dnsmasq_py import metrics as measured
 from dnsmasq_py import pages
 from dnsmasq_py.chaos import Statistics
 from dnsmasq_py.metrics import Parts
+from dnsmasq_py.observed import pages as observed_pages
+from dnsmasq_py.observed.recorder import SLOTS
+from dnsmasq_py.observed.watch import Observed
 from dnsmasq_py.report import Tcp
 from dnsmasq_py.upstream import Upstream
 from dnsmasq_py.workers import sums
@@ -42,6 +47,32 @@ def report(
 def metrics(parts: Parts) -> list[sums.Family]:
     """Return all metrics."""
     return [family(each) for each in measured.all_of(parts).collect()]
+
+
+def observed(what: str, seen: Observed, count: int) -> Any:
+    """Return what this worker saw of the traffic, or None; count: workers that tell it."""
+    match what:
+        case sums.TOP:
+            return seen.top(observed_pages.MOST)
+        case sums.FINDINGS:
+            return seen.found()
+        case sums.SUMMARY:
+            return seen.recorder.summary()
+        case sums.LIVE_RECORDS:
+            ring = seen.recorder.ring
+            # All together as many as one alone would hold: they go through the parent.
+            begin = max(ring.first, ring.next - SLOTS // count)
+            _, octets = ring.read(begin, ring.next - begin)
+            return _records(octets, seen.recorder.offset)
+        case sums.BURST_RECORDS if seen.recorder.burst is not None:
+            seen.recorder.look()
+            burst = seen.recorder.burst
+            return _records(burst.before + burst.after, burst.offset)
+    return None
+
+
+def _records(octets: bytes, offset: float) -> sums.Tree:
+    return {"offset": offset, "octets": b64encode(octets).decode("ascii")}
 
 
 def family(metric: Metric) -> sums.Family:

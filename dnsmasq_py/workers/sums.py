@@ -14,6 +14,15 @@ REPORT = "report"
 METRICS = "metrics"
 STATUS = "status"
 RESET = "reset"
+LASTING = (REPORT, METRICS, STATUS, RESET)
+"""What is remembered of each worker, for when it is late or has ended; all else is of a moment."""
+TOP = "top"
+FINDINGS = "findings"
+SUMMARY = "recorder"
+LIVE_RECORDS = "records live"
+BURST_RECORDS = "records burst"
+EXPLAIN = "explain "
+"""With a question behind it, see explain.account.Asked.text."""
 
 Tree = dict[str, Any]
 Family = list[Any]
@@ -47,6 +56,8 @@ _ALIKE = {
     "kubedns_forwarder_feed_purges",
 }
 _COUNTED = ("counter", "histogram")
+_TOP_NAMES = "dnsmasq_py_top_name_queries"
+_MOST_NAMES = 10
 
 # Numbers of the status page, by their last key; all others are summed up.
 _OF_STATUS: dict[str, Callable[[list[Any]], Any]] = {
@@ -128,7 +139,23 @@ def _named(tree: Tree) -> Tree:
 
 def metrics(parts: Sequence[list[Family]], gone: list[Family] | None) -> list[Family]:
     """Return one list of families."""
-    return _merged([*parts, *([gone] if gone else [])])
+    found = _merged([*parts, *([gone] if gone else [])])
+    for family in found:
+        if family[0] == _TOP_NAMES:
+            family[3] = _ranked(family[3])
+    return found
+
+
+def _ranked(samples: list[list[Any]]) -> list[list[Any]]:
+    """Rank the names that workers are asked for most anew: each of them told its own ten."""
+    sums: dict[str, float] = {}
+    for _, labels, value in samples:
+        sums[labels["name"]] = sums.get(labels["name"], 0) + value
+    best = sorted(sums.items(), key=lambda each: (-each[1], each[0]))[:_MOST_NAMES]
+    return [
+        [_TOP_NAMES, {"rank": str(rank), "name": name}, value]
+        for rank, (name, value) in enumerate(best, 1)
+    ]
 
 
 def _bury_metrics(parts: Sequence[list[Family]]) -> list[Family]:

@@ -18,7 +18,9 @@ from twisted.logger import Logger
 
 from dnsmasq_py import report
 from dnsmasq_py.chaos import Statistics
+from dnsmasq_py.explain import account
 from dnsmasq_py.feed import word
+from dnsmasq_py.observed import pages as observed_pages
 from dnsmasq_py.options import Options
 from dnsmasq_py.server import Server
 from dnsmasq_py.service import DnsForwarder
@@ -176,6 +178,11 @@ class Worker(DnsForwarder):
                 return own.status(self._parts(), self._place.number)
             case sums.RESET:
                 self._highest_tcp = len(self._streams)
+            case _ if what.startswith(sums.EXPLAIN):
+                question = account.read(what.removeprefix(sums.EXPLAIN))
+                return {**self._account.known(question), "worker": self._place.number}
+            case _ if self._observed is not None:
+                return own.observed(what, self._observed, self._place.count)
         return None
 
     def _gather(self, then: Callable[[], None]) -> None:
@@ -228,6 +235,14 @@ class Worker(DnsForwarder):
                 **pages,
                 "/metrics": lambda: self._page(sums.METRICS, allpages.metrics),
                 "/status": lambda: self._page(sums.STATUS, allpages.status),
+                "/explain": http.with_query(self._explain),
+            }
+        if "/top" in pages:
+            pages = {
+                **pages,
+                "/top": http.with_query(self._top),
+                "/recorder": http.with_query(self._recorded),
+                "/findings": lambda: self._page(sums.FINDINGS, allpages.findings),
             }
         listening = self._place.pages[host, port]
         self._pages_ports.append(
@@ -235,6 +250,37 @@ class Worker(DnsForwarder):
                 listening.fileno(), listening.family, http.site(pages, self._reactor)
             )
         )
+
+    def _explain(self, query: Mapping[str, str]) -> "http.Page | Deferred[http.Page]":
+        question = account.asked(query)
+        if isinstance(question, http.Page):
+            return question
+        if question.tries and self._account.is_busy:
+            return account.BUSY
+        live = self._account.tried(question)  # by this one alone
+
+        def known(parts: Parts) -> "Deferred[http.Page]":
+            return live.addCallback(lambda found: allpages.explain(parts, found))
+
+        parts: Deferred[Parts] = Deferred()
+        self._asking.ask(sums.EXPLAIN + question.text(), parts.callback)
+        return parts.addCallback(known)
+
+    def _top(self, query: Mapping[str, str]) -> "http.Page | Deferred[http.Page]":
+        most = observed_pages.how_many(query)
+        if isinstance(most, http.Page):
+            return most
+        return self._page(sums.TOP, lambda parts: allpages.top(parts, most))
+
+    def _recorded(self, query: Mapping[str, str]) -> "http.Page | Deferred[http.Page]":
+        wanted = observed_pages.which(query)
+        if isinstance(wanted, http.Page):
+            return wanted
+        form, which = wanted
+        if form == "summary":
+            return self._page(sums.SUMMARY, allpages.summary)
+        what = sums.BURST_RECORDS if which == "burst" else sums.LIVE_RECORDS
+        return self._page(what, lambda parts: allpages.recorded(parts, form))
 
     def _page(self, what: str, make: Callable[[Parts], http.Page]) -> "Deferred[http.Page]":
         page: Deferred[Parts] = Deferred()

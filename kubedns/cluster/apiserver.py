@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from kubedns.cluster.listwatch import (
@@ -37,7 +38,7 @@ from kubedns.cluster.listwatch import (
     status_text,
 )
 from kubedns.cluster.objects import Decoded, EndpointNames, Kind, Reader
-from kubedns.cluster.supervision import NEVER
+from kubedns.cluster.supervision import NEVER, deferred
 from kubedns.errors import KubednsError
 
 
@@ -125,6 +126,8 @@ class ApiServer:
         self._rest: Any = None
         self._identity: tuple[object, ...] = ()
         self._loading = asyncio.Lock()
+        self._streams = 0  # responses that are being read
+        self._failing_since: float | None = None  # without any response since
         self._Configuration, self._Rest, self._loader = _load_client(
             "kube_config" if access.kubeconfig else "incluster_config"
         )
@@ -178,6 +181,14 @@ class ApiServer:
         """Return the URL of the server, for logs."""
         return "" if self._configuration is None else str(self._configuration.host)
 
+    def away_s(self, now: float) -> float | None:
+        """
+        Return for how many seconds the server has neither replied nor had a response open.
+
+        An error of its own (HTTP 5xx) is no reply: a load balancer in front may have made it.
+        """
+        return None if self._failing_since is None else now - self._failing_since
+
     async def close(self) -> None:
         """Close all connections."""
         rest, self._rest = self._rest, None
@@ -216,17 +227,33 @@ class ApiServer:
             )
             response: aiohttp.ClientResponse = reply.response
             try:
+                if response.status >= 500:
+                    self._missed()
+                else:
+                    self._failing_since = None
                 if response.status != 200:
                     raise await self._refused(response)
-                yield response
+                self._streams += 1
+                try:
+                    yield response
+                finally:
+                    self._streams -= 1
             finally:
                 response.close()  # nothing, once the body has ended
         except aiohttp.ConnectionTimeoutError as error:
+            self._missed()
             raise ApiError(f"{self.host}: no connection within {CONNECT_S:.0f} s") from error
         except TimeoutError as error:
+            self._missed()
             raise ApiError(f"{self.host}: no word for {silence_s:.0f} s", silent=True) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            self._missed()
             raise ApiError(f"{self.host}: {_line(error)}") from error
+
+    def _missed(self) -> None:
+        """Note that the server did not reply, or broke off the last response that was open."""
+        if not self._streams and self._failing_since is None:
+            self._failing_since = self._clock()
 
     async def page(self, request: Request) -> bytes:
         """
@@ -240,6 +267,10 @@ class ApiServer:
                 return await response.read()
         except TimeoutError as error:
             raise ApiError(f"{self.host}: no whole page within {PAGE_S:.0f} s") from error
+
+    def pods(self, path: str, query: dict[str, str]) -> "Deferred[bytes]":
+        """Send a request about pods, beside the watches; see `page`."""
+        return deferred(self.page(Request(path, query, watch=False)))
 
     async def _credentials(self) -> dict[str, str]:
         """Return the headers that say who we are, after reading them anew if they are old."""

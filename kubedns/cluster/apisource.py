@@ -136,6 +136,10 @@ class ApiSource:
         """Describe what the audits of each resource found."""
         return self._auditing.status(now)
 
+    def away_s(self, now: float) -> float | None:
+        """Return for how long nothing has been heard from the API server; None: it is there."""
+        return self._server.away_s(now)
+
     # What the reflectors report
 
     def listed(self, kind: Kind, objects: list[Decoded]) -> None:

@@ -63,17 +63,18 @@ class Feed:
 
     def listed(self, kind: Kind, objects: Iterable[Decoded]) -> None:
         """Take in a complete list of a kind."""
-        self._pairing.replace(kind, objects)
+        self._pairing.replace(kind, objects, self._wall_clock())
         self._work()
 
     def changed(self, kind: Kind, events: Iterable[Event], received: float) -> None:
         """Take in events that arrived together; received: seconds of the reactor's clock."""
+        now = self._wall_clock()
         for event in events:
             self.events[kind] += 1
             if event.deleted:
                 self._pairing.drop(kind, event.object.key)
             else:
-                self._pairing.put(kind, event.object)
+                self._pairing.put(kind, event.object, now)
         self._on_settled.append(partial(self._observe, received))
         self._work()
 

@@ -69,6 +69,10 @@ class FileSource:
         """None: what the files hold is read whole whenever it changes."""
         return {}
 
+    def away_s(self, now: float) -> float | None:
+        """None: files are always there."""
+        return None
+
     def _loaded(self, loaded: Loaded) -> None:
         self._loads += 1
         self._loaded_at = self._reactor.seconds()

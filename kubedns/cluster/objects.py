@@ -3,7 +3,8 @@ Objects of the API become what DNS needs of them; the rest is dropped at the doo
 
 JSON (or the values that YAML gives) is decoded by msgspec straight into structs that hold only the
 fields read here, and these into values that are small, hashable and comparable: two of them are
-equal when no answer could differ. Octets that recur (labels, port lists) are kept once.
+equal when no answer could differ. What only explains (Notes) stands beside and is never compared.
+Octets that recur (labels, port lists) are kept once.
 
 An object with nonsense inside is cut to its valid part, or left out: each fault is put into
 `problems` as one line, escaped, and nothing is raised. What the API server validates can still
@@ -24,6 +25,8 @@ from kubedns.zone.branch import Group, Port
 
 T = TypeVar("T")
 
+_MAX_UNREADY_PODS = 5  # whose names are kept, of one slice
+
 
 class Kind(Enum):
     """The kinds of object that DNS is made of."""
@@ -43,6 +46,34 @@ class EndpointNames(StrEnum):
     POD = "pod"
 
 
+class Notes(msgspec.Struct, gc=False, eq=False):
+    """
+    What is told about an object and is in no answer: any two of them are equal.
+
+    unready: endpoints that are not ready, with the names of at most five of their pods. changed:
+    Unix time at which this version was seen first.
+    """
+
+    resource_version: str = ""
+    unready: int = 0
+    unready_pods: tuple[str, ...] = ()
+    changed: float = 0.0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Notes)
+
+    def __hash__(self) -> int:
+        return 0
+
+    def renew(self, newer: "Notes", now: float) -> None:
+        """Take over what a newer version of the same object says."""
+        if newer.resource_version != self.resource_version:
+            self.resource_version = newer.resource_version
+            self.changed = now
+        self.unready = newer.unready
+        self.unready_pods = newer.unready_pods
+
+
 class Service(msgspec.Struct, frozen=True, gc=False):
     """
     A Service. alias: externalName in wire form, or None.
@@ -57,6 +88,7 @@ class Service(msgspec.Struct, frozen=True, gc=False):
     alias: bytes | None = None
     ports: tuple[Port, ...] = ()
     external: bool = False
+    notes: Notes = msgspec.field(default_factory=Notes)
 
 
 class Slice(msgspec.Struct, frozen=True, gc=False):
@@ -69,6 +101,7 @@ class Slice(msgspec.Struct, frozen=True, gc=False):
     namespace: bytes
     service: bytes
     groups: tuple[Group, ...] = ()
+    notes: Notes = msgspec.field(default_factory=Notes)
 
 
 class Namespace(msgspec.Struct, frozen=True, gc=False):
@@ -203,25 +236,28 @@ class Reader:
         if namespace is None or name is None:
             return None
         spec = raw.spec
+        notes = Notes(raw.metadata.resource_version)
         if spec.type == "ExternalName":
-            return self._external(spec.external_name or "", namespace, name, key)
+            return self._external(spec.external_name or "", namespace, name, key, notes)
         texts = spec.cluster_ips or ([spec.cluster_ip] if spec.cluster_ip else [])
         texts = [text for text in texts if text and text != "None"]
         packed = self._addresses(texts, key)
         if texts and not packed:
             return None  # taken for headless it would be answered with its endpoints
-        return Service(namespace, name, packed, ports=self._ports(spec.ports, key))
+        return Service(namespace, name, packed, ports=self._ports(spec.ports, key), notes=notes)
 
-    def _external(self, text: str, namespace: bytes, name: bytes, key: str) -> Service | None:
+    def _external(
+        self, text: str, namespace: bytes, name: bytes, key: str, notes: Notes
+    ) -> Service | None:
         packed = address.pack(text)
         if packed is not None:
             # Not a name, but kube-dns answered it as an address and users rely on that.
             self.remarks.append(f"{key}: externalName {text} is an address: answered as A or AAAA")
-            return Service(namespace, name, (packed,), external=True)
+            return Service(namespace, name, (packed,), external=True, notes=notes)
         try:
             if not _HOST_NAME.fullmatch(text):
                 raise names.BadNameError("no host name")
-            return Service(namespace, name, alias=names.from_text(text))
+            return Service(namespace, name, alias=names.from_text(text), notes=notes)
         except names.BadNameError as error:
             self._problem(key, f"externalName {text!r}: {error}")
             return None
@@ -235,10 +271,12 @@ class Reader:
         if namespace is None or owner is None:
             return None
         ready: list[tuple[bytes, bytes | None]] = []
+        unready: list[shapes.Endpoint] = []
         label: bytes | None
         are_named = self._naming is EndpointNames.POD
         for each in raw.endpoints or ():  # a hundred of them for one that has changed
             if each.conditions is not None and each.conditions.ready is False:
+                unready.append(each)
                 continue
             label = None
             if each.hostname or are_named:
@@ -250,7 +288,8 @@ class Reader:
                 else:
                     self._misfit(text, packed, raw.family, key)
         group = self._group(width, ready, self._ports(raw.ports, key))
-        return Slice(namespace, owner, (group,) if group else ())
+        notes = _notes(raw.metadata.resource_version, unready)
+        return Slice(namespace, owner, (group,) if group else (), notes)
 
     def _endpoints(self, raw: shapes.Endpoints, key: str) -> Slice | None:
         namespace, name = (
@@ -260,7 +299,9 @@ class Reader:
         if namespace is None or name is None:
             return None
         groups: list[Group] = []
+        unready: list[shapes.EndpointAddress] = []
         for subset in raw.subsets or ():
+            unready += subset.not_ready or ()
             ports = self._ports(subset.ports, key)
             ready = [
                 (packed, self._hostname(each.hostname, each.target, key))
@@ -271,7 +312,8 @@ class Reader:
                 group = self._group(width, [e for e in ready if len(e[0]) == width], ports)
                 if group is not None:
                     groups.append(group)
-        return Slice(namespace, name, tuple(groups))
+        notes = _notes(raw.metadata.resource_version, unready)
+        return Slice(namespace, name, tuple(groups), notes)
 
     def _pod(self, raw: shapes.Pod, key: str) -> Pod | None:
         status = raw.status
@@ -359,6 +401,16 @@ class Reader:
     def _problem(self, key: str, reason: str) -> None:
         text = f"{key}: {reason}"
         self.problems.append(text.encode("unicode_escape").decode("ascii")[:300])
+
+
+def _notes(
+    resource_version: str, unready: Sequence[shapes.Endpoint | shapes.EndpointAddress]
+) -> Notes:
+    if not unready:
+        return Notes(resource_version)
+    targets = [each.target for each in unready if each.target is not None]
+    pods = [target.name for target in targets if target.kind == "Pod" and target.name]
+    return Notes(resource_version, len(unready), tuple(pods[:_MAX_UNREADY_PODS]))
 
 
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")

@@ -12,7 +12,8 @@ Invariants
   fall-back (403 on slices) and files that hold either need no other rule.
 - A headless service is not built before the first list of its endpoints is complete; what a
   snapshot knew of it stays until then, and a service of the snapshot until services are listed.
-- A value that equals the one before is no change: neither tree nor serial hear of it.
+- A value that equals the one before is no change: neither tree nor serial hear of it. Its notes
+  (resourceVersion, what is not ready) are taken over all the same.
 """
 
 from collections import Counter
@@ -65,18 +66,23 @@ class Pairing:
 
     # Events
 
-    def put(self, kind: Kind, decoded: Decoded) -> None:
-        """Take in an object that was added or changed."""
+    def put(self, kind: Kind, decoded: Decoded, now: float = 0.0) -> None:
+        """Take in an object that was added or changed; now: Unix time."""
         if decoded.value is None:
             self.drop(kind, decoded.key)
             return
+        value = decoded.value
         old = self._objects[kind].get(decoded.key)
-        if old == decoded.value:
+        if old == value:
+            if isinstance(old, Slice | Service) and isinstance(value, Slice | Service):
+                old.notes.renew(value.notes, now)
             return
+        if isinstance(value, Slice | Service):
+            value.notes.changed = now
         if old is not None:
             self._remove(kind, decoded.key, old)
-        self._objects[kind][decoded.key] = decoded.value
-        self._add(kind, decoded.key, decoded.value)
+        self._objects[kind][decoded.key] = value
+        self._add(kind, decoded.key, value)
 
     def drop(self, kind: Kind, key: str) -> None:
         """Forget an object; key: namespace/name."""
@@ -84,12 +90,12 @@ class Pairing:
         if old is not None:
             self._remove(kind, key, old)
 
-    def replace(self, kind: Kind, listed: Iterable[Decoded]) -> None:
-        """Take in a complete list: what is not in it is gone."""
+    def replace(self, kind: Kind, listed: Iterable[Decoded], now: float = 0.0) -> None:
+        """Take in a complete list: what is not in it is gone; now: Unix time."""
         present = set()
         for decoded in listed:
             present.add(decoded.key)
-            self.put(kind, decoded)
+            self.put(kind, decoded, now)
         for key in self._objects[kind].keys() - present:
             self.drop(kind, key)
         self._dirty.update(dict.fromkeys(self.failed))
@@ -166,13 +172,21 @@ class Pairing:
             return self.tree.branch(*key)  # as it was, perhaps from a snapshot
         slices: list[Slice] = []
         if headless:
-            found = self._endpoints[Kind.SLICE].get(key) or self._endpoints[Kind.ENDPOINTS].get(key)
-            slices = [each for _, each in sorted((found or {}).items())]
+            slices = [each for _, each in sorted(self.endpoints(key).items())]
         return records.branch(self.tree.owner_of(key), service, slices)
 
     def kept(self, kind: Kind) -> Mapping[str, Value]:
         """Return the objects of a kind by namespace/name, as they are at any time."""
         return self._objects[kind]
+
+    def service(self, key: Key) -> Service | None:
+        """Return the object of a service."""
+        return self._services.get(key)
+
+    def endpoints(self, key: Key) -> Mapping[str, Slice]:
+        """Return what a service's records are made of, by namespace/name of the object."""
+        slices, whole = self._endpoints[Kind.SLICE], self._endpoints[Kind.ENDPOINTS]
+        return slices.get(key) or whole.get(key) or {}
 
     def services(self) -> list[Key]:
         """Return every service that has objects, or records."""

@@ -105,6 +105,7 @@ class Subset(msgspec.Struct, gc=False):
     """Addresses of an Endpoints object that share their ports."""
 
     addresses: list[EndpointAddress] | None = None
+    not_ready: list[EndpointAddress] | None = msgspec.field(name="notReadyAddresses", default=None)
     ports: list[Port] | None = None
 
 

@@ -20,3 +20,6 @@ class Source(Protocol):
 
     def audits(self, now: float) -> dict[str, dict[str, object]]:
         """Describe the audits of each resource for /status; now: monotonic seconds."""
+
+    def away_s(self, now: float) -> float | None:
+        """Return for how long nothing has been heard from the API server; None: it is there."""

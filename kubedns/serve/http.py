@@ -6,6 +6,9 @@ what is large: these are made as the client reads them. Request bodies are not k
 serves one request, and connections are bounded: the one that has been open for longest gives way,
 else who only connects could shut out the kubelet.
 
+Query strings are passed over, but for the pages that `with_query` marks: these are called with the
+keys and values, or not at all (400) when the string is too long or odd.
+
 Of Twisted's web server only the protocol is used: its sites and resources would bring templates,
 URLs and Perspective Broker with them, 47 modules and 2 MB in every process.
 """
@@ -14,6 +17,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPullProducer
@@ -31,18 +35,47 @@ METRICS = "text/plain; version=0.0.4; charset=utf-8"
 _TIMEOUT_S = 10
 _MAX_CONNECTIONS = 128  # of one port
 _MAX_LARGE = 2  # pages in pieces at the same time
+_MAX_QUERY = 4096  # octets of a query string
+_MAX_KEYS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """What a request gets."""
 
-    body: str | bytes | Iterator[str]
+    body: str | bytes | Iterator[str] | Iterator[bytes]
     status: int = 200
     media_type: str = PLAIN
 
 
-Pages = Mapping[str, Callable[[], "Page | Deferred[Page]"]]
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A page that wants the query string; see `with_query`."""
+
+    make: Callable[[Mapping[str, str]], "Page | Deferred[Page]"]
+
+    def __call__(self) -> "Page | Deferred[Page]":
+        """Make the page as for a request without a query string."""
+        return self.make({})
+
+
+Pages = Mapping[str, "Callable[[], Page | Deferred[Page]] | Asking"]
+
+
+def with_query(function: Callable[[Mapping[str, str]], "Page | Deferred[Page]"]) -> Asking:
+    """
+    Return a page, for `Pages`, that is called with the query string.
+
+    It gets the decoded keys with the first value of each, `""` for a key without value: at most 20
+    keys of a string of at most 4096 octets, in UTF-8; any other request is a 400 of one line.
+    """
+    return Asking(function)
+
+
+def bad_request(reason: str) -> Page:
+    """Return what a request with a wrong parameter gets; reason: one line that names it."""
+    line = " ".join(reason.split()).encode("unicode_escape").decode("ascii")
+    return Page(f"{line[:300]}\n", 400)
 
 
 class Renders(Protocol):
@@ -168,9 +201,30 @@ class _Pages:
         if make is None:
             return Page("404 page not found\n", 404)
         try:
+            if isinstance(make, Asking):
+                asked = _asked(request.uri.partition(b"?")[2])
+                return asked if isinstance(asked, Page) else make.make(asked)
             return make()
         except Exception:
             return _failed(Failure(), request)
+
+
+def _asked(query: bytes) -> dict[str, str] | Page:
+    """Return the first value of each key of a query string, or why there are none."""
+    if len(query) > _MAX_QUERY:
+        return bad_request(f"query string: more than {_MAX_QUERY} octets")
+    try:
+        pairs = parse_qsl(
+            query.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MAX_KEYS,
+        )
+    except UnicodeDecodeError:
+        return bad_request("query string: not UTF-8")
+    except ValueError:
+        return bad_request(f"query string: more than {_MAX_KEYS} keys")
+    return dict(reversed(pairs))
 
 
 def _failed(failure: Failure, request: Any) -> Page:
@@ -182,7 +236,7 @@ def _failed(failure: Failure, request: Any) -> Page:
 class _Pieces:
     """Writes the next piece when the client has read the last one."""
 
-    def __init__(self, request: Any, body: Iterator[str]) -> None:
+    def __init__(self, request: Any, body: Iterator[str] | Iterator[bytes]) -> None:
         self._request = request
         self._body = body
         self._ended = False
@@ -202,7 +256,7 @@ class _Pieces:
             self._request.loseConnection()
             return
         if piece is not None:
-            self._request.write(piece.encode())
+            self._request.write(piece if isinstance(piece, bytes) else piece.encode())
         else:
             self._ended = True
             self._request.unregisterProducer()

@@ -161,7 +161,7 @@ class SocketThread:
     A UDP socket and the thread that reads it.
 
     table: answers in turns by the octets behind the ID. any_address: the socket is bound to a
-    wildcard, so the address that was asked must be noted.
+    wildcard, so the address that was asked must be noted. ring: where replies are noted, if at all.
     """
 
     def __init__(
@@ -172,6 +172,7 @@ class SocketThread:
         counters: Drops,
         *,
         any_address: bool,
+        ring: batch.Ring | None = None,
     ) -> None:
         self.socket = bound
         self._table = table
@@ -179,7 +180,7 @@ class SocketThread:
         self._drops = counters
         self._any_address = any_address
         self._stopping = False
-        self._batch = batch.Batch(bound, any_address=any_address)
+        self._batch = batch.Batch(bound, any_address=any_address, ring=ring)
         self._thread = threading.Thread(target=self._run, daemon=True, name="receiver")
 
     def start(self) -> None:

@@ -6,7 +6,8 @@ at once, or there is none, or somebody outside must be asked: then it is an awai
 waits, and nothing here raises because of what a client sent.
 
 Which answers are kept: those that depend on the zone alone, under the octets of the query's fixed
-form (zone/answers.py), in lower case; `_spelled` gives them the client's.
+form (zone/answers.py), in lower case; `_spelled` gives them the client's. An answer with a sentence
+(kubedns/explain) is kept for some seconds only: the sentence tells of more than the tags cover.
 """
 
 import random
@@ -14,6 +15,7 @@ import struct
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from math import inf
 from typing import Protocol
 
 from kubedns.errors import KubednsError
@@ -29,6 +31,7 @@ from kubedns.zone.lookup import Result, Zone, follow, is_ours, lookup
 _MAX_HOPS = 8  # between the zone and the world outside, for one question
 _TC = 0x02  # in the first octet of the flags
 _RFC8482 = b"\x07RFC8482\x00"  # HINFO with CPU "RFC8482" and no OS
+_EDE_OTHER = 0
 _EDE_NOT_AUTHORITATIVE = 20
 _EDE_NO_REACHABLE_AUTHORITY = 22
 _EDE_NETWORK_ERROR = 23
@@ -44,11 +47,25 @@ class Outside(Protocol):
         """Resolve a name; raises a KubednsError when nobody answers."""
 
 
+class Explains(Protocol):
+    """Who says why; see kubedns.explain.sentences."""
+
+    def of(self, qname: bytes, qtype: int, result: Result) -> tuple[tuple[int, str] | None, float]:
+        """Return an answer's extended error, and for how many seconds it may be kept."""
+
+    def refusal(self, qname: bytes, reason: str) -> str:
+        """Return the sentence for a name that is not ours."""
+
+    def foreign(self, qname: bytes) -> str | None:
+        """Return the sentence for a name that does not exist outside and looks like ours."""
+
+
 class Responder:
     """
     See the head of this module.
 
     version: what CHAOS `version.bind` says; by it our forwarder knows us. host: `hostname.bind`.
+    explains: None for no sentences.
     """
 
     def __init__(
@@ -60,12 +77,14 @@ class Responder:
         *,
         version: str,
         host: str,
+        explains: Explains | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._zone = zone
         self._answers = answers
         self._outside = outside
         self._counters = counters
+        self._explains = explains
         self._clock = clock
         self._chaos = {
             names.from_text(name): text
@@ -112,22 +131,31 @@ class Responder:
     def _ours(self, message: bytes, query: Query, tcp: bool, began: float) -> Answered:
         key = _key(query, tcp)
         answer = self._answers.table.get(key)
-        if answer is None:
+        if answer is None or answer.until <= began:
             self._counters.lookups += 1
             result = self._look_up(query)
             if result.outside is not None and query.rd:
                 return self._finish(query, result, tcp, began)
             system = AUTH if names.is_below(query.folded, self._zone.tree.zone) else REVERSE
+            kept_s = self._explain(query, result)
             turns = self._encode(_folded(query), result, tcp)
             if result.volatile:
                 wire = _spelled(query, turns[random.randrange(len(turns))])
                 return self._counted(system, began, wire)
             answer = self._answers.keep(key, turns, _outcome(system, turns[0]), result.tags)
+            answer.until = began + kept_s
         if message[2:] != key and not tcp and question.is_fixed_form(message, query):
             self._answers.keep_also(message[2:], answer)
         turn = answer.turns[answer.uses % len(answer.turns)]
         answer.uses += 1
         return _spelled(query, turn)
+
+    def _explain(self, query: Query, result: Result) -> float:
+        """Put the reason into a result; return for how many seconds the answer may be kept."""
+        if self._explains is None or query.edns is None:
+            return inf
+        result.error, kept_s = self._explains.of(query.folded, query.qtype, result)
+        return kept_s
 
     def _look_up(self, query: Query) -> Result:
         if query.qtype != rr.ANY:
@@ -155,15 +183,15 @@ class Responder:
 
     def _foreign(self, query: Query, tcp: bool, began: float) -> Answered:
         if not query.rd:
-            refusal = self._refuse(query, tcp, "not a name of the cluster")
+            reason = "not a name of the cluster"
         elif not self._outside.has_servers(query.folded):
-            refusal = self._refuse(
-                query, tcp, "not a name of the cluster, and no nameserver for it"
-            )
+            reason = "not a name of the cluster, and no nameserver for it"
         else:
             onward = Result(outside=query.qname)
             return self._finish(query, onward, tcp, began, RECURSIVE)
-        return self._counted(RECURSIVE, began, refusal)
+        if self._explains is not None:
+            reason = self._explains.refusal(query.folded, reason)
+        return self._counted(RECURSIVE, began, self._refuse(query, tcp, reason))
 
     async def _finish(
         self, query: Query, result: Result, tcp: bool, began: float, system: str = AUTH
@@ -194,6 +222,11 @@ class Responder:
                 result.rcode = rr.NOERROR
                 follow(self._zone, target, query.qtype, result)
                 authority = [self._zone.soa()] if result.authority else []
+        if system == AUTH:
+            self._explain(query, result)
+        elif result.rcode == rr.NXDOMAIN and self._explains is not None:
+            foreign = self._explains.foreign(query.folded)
+            result.error = (_EDE_OTHER, foreign) if foreign else None
         turns = reply.compose(
             query,
             limit=_limit(query, tcp),

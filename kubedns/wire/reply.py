@@ -141,13 +141,30 @@ def compose(
 
     limit: the most octets the client takes, see udp_limit; what does not fit is left out, with
     TC=1 when it was answer or authority (RFC 2181 section 9). error: an extended DNS error (code,
-    text), sent to clients that speak EDNS when there is room. keepalive_ms: TCP idle time to tell
-    (RFC 7828), only to who asked for it.
+    text), sent to clients that speak EDNS when there is room beside all records. keepalive_ms: TCP
+    idle time to tell (RFC 7828), only to who asked for it.
     """
+    sections = (answer, authority, additional)
+    bare = opt_record(query, rcode, None, None)
     opt = opt_record(query, rcode, error, keepalive_ms)
+    if opt != bare and HEADER + len(query.octets) + len(opt) + _least(answer) <= limit:
+        turns, complete = _compose(query, limit, rcode, authoritative, sections, opt)
+        if complete:
+            return turns
+    return _compose(query, limit, rcode, authoritative, sections, bare)[0]
+
+
+def _compose(
+    query: Query,
+    limit: int,
+    rcode: int,
+    authoritative: bool,
+    sections: tuple[Sequence[rr.RRset], Sequence[rr.RRset], Sequence[rr.RRset]],
+    opt: bytes,
+) -> tuple[Turns, bool]:
+    """Return the turns of a reply, and whether it has all records."""
+    answer, authority, additional = sections
     writer = _Writer(query)
-    if opt and len(writer.octets) + len(opt) + _size_bound(answer, authority) > limit:
-        opt = opt_record(query, rcode, None, None)
     room = limit - len(opt)
     turning = _turning(answer)
     truncated = False
@@ -172,6 +189,7 @@ def compose(
             records.append(bytes(writer.octets[mark:]))
         truncated = len(writer.octets) > room
     turned_end = len(writer.octets)
+    complete = not truncated
     counts = [min(before + len(records), 0xFFFF), 0, 0]
     if not truncated:
         for section, rrsets in ((1, authority), (2, additional)):
@@ -183,6 +201,7 @@ def compose(
                     # No TC for additional data alone; an RRset goes in whole or not at all.
                     writer.cut(mark)
                     truncated = section == 1
+                    complete = False
                     break
                 counts[section] += len(rrset.rdatas)
     counts[2] += bool(opt)
@@ -192,11 +211,11 @@ def compose(
     start = struct.pack(">HHHHH", flags, 1, *counts)
     head = start + octets[HEADER:head_end]
     if len(records) < 2:
-        return (start + octets[HEADER:] + opt,)
+        return (start + octets[HEADER:] + opt,), complete
     if turned_end > room:
-        return Rotation(head, records, opt, room - head_end, before)
+        return Rotation(head, records, opt, room - head_end, before), complete
     turns = Rotation(head, records, octets[turned_end:] + opt, turned_end - head_end, before)
-    return tuple(turns) if len(records) <= _READY_TURNS else turns
+    return (tuple(turns) if len(records) <= _READY_TURNS else turns), complete
 
 
 def refusal(message: bytes, rcode: int, query: Query | None) -> bytes:
@@ -239,11 +258,10 @@ def opt_record(
     return fixed + options
 
 
-def _size_bound(*sections: Sequence[rr.RRset]) -> int:
-    """Return how many octets RRsets have at the most, without compression."""
+def _least(rrsets: Sequence[rr.RRset]) -> int:
+    """Return how many octets RRsets have at the least: their names may be two octets each."""
     return sum(
-        len(rrset.owner) + 10 + len(rdata)
-        for section in sections
-        for rrset in section
+        12 + (2 if rrset.type in _COMPRESSIBLE else len(rdata))
+        for rrset in rrsets
         for rdata in rrset.rdatas
     )

@@ -33,7 +33,8 @@ Key = bytes | tuple[bytes, bool]  # the second form, for TCP, is none that a dat
 
 class Answer(Turning):
     """
-    One answer in all its turns.
+    One answer in all its turns. until: when it is to be made anew (monotonic seconds); an answer
+    without a sentence leaves the table when it is wrong.
 
     uses counts from `first` the times it was given, and so picks the turn; label is the keeper's,
     by which the uses are summed up. keys: the forms of its question under which it is kept.
@@ -45,12 +46,16 @@ class Answer(Turning):
 
     def __init__(self, turns: Turns, label: Hashable, tags: Iterable[bytes], first: int) -> None:
         self.turns = turns
-        self.until = inf  # it leaves the table when it is wrong
+        self.until = inf
         self.label = label
         self.tags = tuple(tags)
         self.keys: list[Key] = []
         self.uses = self.first = first
         self.octets = turns.octets if isinstance(turns, Rotation) else sum(map(len, turns))
+
+    def age(self, now: float) -> bool:
+        """Return that it may not be given any more: the responder makes it anew."""
+        return False
 
 
 class Answers:

@@ -101,6 +101,10 @@ class Tree:
         """Give (name, branch) of every service in a namespace."""
         yield from self._services.get(namespace, {}).items()
 
+    def having(self, service: bytes) -> Iterator[bytes]:
+        """Give the namespaces that have a service of this name; looks at all of them."""
+        return (each for each, services in self._services.items() if service in services)
+
     def holders(self, packed: bytes) -> tuple[Service, ...]:
         """Return the services that an address leads back to, in a stable order."""
         return self._holders.get(packed, ())

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const PERIOD_MS = 2000, PATIENCE_MS = 5000;
+  const PERIOD_MS = 2000, PATIENCE_MS = 5000, EXPLAIN_MS = 30000;
   const gone = document.getElementById("gone");
   const live = document.getElementById("live");
   let timer = 0, busy = false, heard = Date.now();
@@ -11,6 +11,7 @@
   // Makes an element what another one is and keeps what stays the same: nodes, and so focus,
   // scrolling, selection and what a reader has opened.
   function become(old, made) {
+    if (old.dataset && "keep" in old.dataset) return;
     if (old.nodeType !== Node.ELEMENT_NODE) {
       if (old.data !== made.data) old.data = made.data;
       return;
@@ -73,6 +74,14 @@
     age.textContent = away < 120 ? `, ${away} s ago.` : `, ${Math.floor(away / 60)} min ago.`;
   }
 
+  // A reload would take away what stands in the explain box.
+  function outdated() {
+    document.body.classList.add("gone");
+    gone.children[0].textContent = "Another version of the sidecar answers, and what stands below "
+      + "is old. Load this page again when you are done with the box.";
+    gone.children[1].textContent = "";
+  }
+
   async function look() {
     clearTimeout(timer);
     if (document.hidden || busy) return;
@@ -84,9 +93,13 @@
       const made = new DOMParser().parseFromString(text, "text/html").getElementById("live");
       if (!reply.ok || !made) throw new Error(`status ${reply.status}`);
       // Another version answers now: its page may look otherwise.
-      if (made.dataset.build !== live.dataset.build) return location.reload();
-      show(made);
-      answered(true);
+      if (made.dataset.build !== live.dataset.build) {
+        if (!form?.elements.name.value) return location.reload();
+        outdated();
+      } else {
+        show(made);
+        answered(true);
+      }
     } catch {
       answered(false);
     } finally {
@@ -95,6 +108,41 @@
     timer = setTimeout(look, PERIOD_MS);
   }
 
+  // The explain box, on the operators' page: its answer is shown below it.
+  const form = document.querySelector("form[action=explain]");
+  const said = document.getElementById("asking"), answer = document.getElementById("answer");
+  let asking = null;
+
+  async function explain(event) {
+    event.preventDefault();
+    asking?.abort();
+    const mine = asking = new AbortController();
+    const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value.trim()));
+    query.set("part", "1");
+    said.textContent = "Looking…";
+    answer.setAttribute("aria-busy", "true");
+    try {
+      const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(EXPLAIN_MS)]);
+      const reply = await fetch(`explain?${query}`, { cache: "no-store", signal });
+      const text = await reply.text();
+      const made = new DOMParser().parseFromString(text, "text/html").getElementById("explained");
+      if (!made && reply.ok) throw new Error("another program answers");
+      if (!made) throw new Error(text.trim().slice(0, 300) || `status ${reply.status}`);
+      answer.replaceChildren(made);
+      said.textContent = "";
+      // Read aloud by those who listen, and scrolled to on a phone.
+      document.getElementById("verdict").focus();
+    } catch (error) {
+      if (mine !== asking) return;
+      const late = error.name === "TimeoutError" ? "no answer in time" : error.message;
+      answer.replaceChildren();
+      said.textContent = `Not explained: ${late}`;
+    } finally {
+      if (mine === asking) answer.removeAttribute("aria-busy");
+    }
+  }
+
+  form?.addEventListener("submit", explain);
   document.getElementById("pulse").hidden = false;
   document.addEventListener("visibilitychange", look);
   timer = setTimeout(look, PERIOD_MS);

@@ -9,7 +9,9 @@ from sidecar.view.cache import Cache, cache
 from sidecar.view.load import Load, load
 from sidecar.view.mark import Mark
 from sidecar.view.processes import Process, processes
+from sidecar.view.reading import Reading
 from sidecar.view.routes import Routes, routes
+from sidecar.view.seen import Seen, seen
 from sidecar.view.settings import Settings, settings
 from sidecar.view.sources import Sources, sources
 from sidecar.view.told import Told, plain
@@ -21,23 +23,10 @@ _MOST_REASONS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """
-    How fresh a neighbour's status is. at: when it was read, None if it never was.
-
-    missing: why there is nothing; stale: why there is nothing newer; empty otherwise.
-    """
-
-    at: When | None
-    missing: str
-    stale: str
-
-
-@dataclass(frozen=True, slots=True)
 class Whole:
     """
     reasons: why it is not well. remarks: what to know beside that. more: how many of both are not
-    listed. sources, routes: None: unknown.
+    listed. sources, routes: None: unknown. operators: what only they may see; None: not for them.
     """
 
     at: When
@@ -56,10 +45,11 @@ class Whole:
     cache: Cache
     load: Load
     warnings: Warnings
+    operators: Seen | None
 
 
-def whole(state: State, now: float) -> Whole:
-    """Look at the state once; now: seconds since the epoch."""
+def whole(state: State, now: float, *, operator: bool = False) -> Whole:
+    """Look at the state once; now: seconds since the epoch. operator: with clients and names."""
     kubedns = state.neighbours.get(KUBEDNS)
     forwarder = state.neighbours.get(FORWARDER)
     reasons, remarks = verdict.healthz(state).reasons, verdict.remarks(state)
@@ -80,6 +70,7 @@ def whole(state: State, now: float) -> Whole:
         cache=cache(state, forwarder, now),
         load=load(forwarder, kubedns),
         warnings=warnings(state, now),
+        operators=seen(state.seen, now) if operator else None,
     )
 
 

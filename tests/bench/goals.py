@@ -36,6 +36,8 @@ GOALS: Mapping[str, Mapping[str, float]] = {
     "k.cpu": {DNSMASQ: 1.05, COREDNS: 0.4},
     "workers.cpu": {ONE_WORKER: 1.1},
     "workers.split": {POD: 0.2},
+    "explain.new": {POD: 100.0},
+    "explain.known": {POD: 100.0},
     "pod.pss": {POD: 105.0},
     "fresh.median": {POD: 50.0},
     "fresh.p99": {POD: 250.0},

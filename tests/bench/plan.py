@@ -9,6 +9,7 @@ from functools import partial
 
 from tests.bench import (
     churn,
+    explain,
     fresh,
     names,
     pod_memory,
@@ -58,6 +59,7 @@ GROUPS = (
     Group("workers", "two workers beside one", workers.measure, quick=False),
     Group("j", "a headless service of 5,000 endpoints", wide.measure, quick=False),
     Group("pod", "memory of the pod", pod_memory.measure),
+    Group("explain", "explain a name", explain.measure),
     Group("startup", "start to first answer", startup.measure, quick=False),
     Group("i-names", "1,000 to 1,000,000 cached names", names.measure, quick=False),
     Group("i", "large clusters", scale.measure, quick=False),

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from sidecar.explain.shapes import Explanation
 from sidecar.state import State
+from tests.browser import explanations, states
 from tests.browser.chromium import Chromium, missing
-from tests.browser.serving import Serving
+from tests.browser.serving import Operating, Serving
 from tests.forwarder.conftest import unavailable
 
 Serve = Callable[[State], Serving]
+Operate = Callable[..., Operating]
 
 
 @pytest.fixture(scope="session")
@@ -58,4 +61,22 @@ def serve() -> Iterator[Serve]:
 
     yield serve
     for each in started:
+        each.stop()
+
+
+@pytest.fixture
+def operate() -> Iterator[Operate]:
+    """Serves operators a state, and an explanation for each question, until the test is over."""
+    started: list[Operating] = []
+
+    def operate(found: Explanation | str = "", state: State | None = None) -> Operating:
+        if state is None:
+            state = states.well()
+            state.seen = explanations.seen()
+        started.append(Operating(state, found or explanations.wrong_name()))
+        return started[-1]
+
+    yield operate
+    for each in started:
+        each.held.set()
         each.stop()

@@ -10,6 +10,7 @@ from tests.pod.running import NOBODY, ROOT, Running
 from tests.realapi.ports import free_port
 from tests.realapi.program import Program
 
+Address = tuple[str, int]
 _ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 _NAME = "kubernetes.default.svc.cluster.local"
 
@@ -21,6 +22,7 @@ class Pod:
         self._ends = ExitStack()
         self.kubedns = self._ends.enter_context(Running(folder / "kubedns.log"))
         self._dns, self._admin, self._pages = free_port(), free_port(), free_port()
+        self._operators = free_port()
         (folder / "config").mkdir()
         cluster = f"127.0.0.1#{self.kubedns.dns_port}"
         self._forwarder = self._start(
@@ -33,7 +35,8 @@ class Pod:
         )  # fmt: skip
         self.sidecar = self._start(
             folder / "sidecar.log", "sidecar", "--prometheus-addr=127.0.0.1",
-            f"--prometheus-port={self._pages}", "--operator-address=off", "--drain=0s",
+            f"--prometheus-port={self._pages}", f"--operator-address=127.0.0.1:{self._operators}",
+            "--drain=0s",
             f"--dnsmasq-port={self._dns}", "--dnsmasq-poll-interval-ms=1000",
             f"--kubedns-status=127.0.0.1:{self.kubedns.http_port}",
             f"--dnsmasq-status=127.0.0.1:{self._admin}",
@@ -46,6 +49,16 @@ class Pod:
     def url(self) -> str:
         """Return the address of the status page."""
         return f"http://127.0.0.1:{self._pages}/"
+
+    @property
+    def operators_url(self) -> str:
+        """Return the address of the operators' status page."""
+        return f"http://127.0.0.1:{self._operators}/"
+
+    @property
+    def dns(self) -> Address:
+        """Return where the DNS of the pod is."""
+        return "127.0.0.1", self._dns
 
     def end(self) -> None:
         """End all processes."""

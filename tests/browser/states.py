@@ -7,7 +7,13 @@ from typing import Any
 from sidecar.health import Health, Make, Round
 from sidecar.probe import Probe
 from sidecar.state import Neighbour, Sample, State, Statistics, Warned
-from tests.browser.documents import forwarder_status, kubedns_status, route, source, upstream
+from tests.browser.documents import (
+    forwarder_status,
+    kubedns_status,
+    route,
+    source,
+    upstream,
+)
 
 NOW = 1_795_283_019.0  # 2026-11-21T17:43:39Z
 OURS = "kube-dns-py 0.1.0"

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from functools import cache
 
 from tests.clients.place import enter
-from tests.forwarder.behaviours import NXDOMAIN, REFUSED, SERVFAIL, answers, fails, silent, zone
+from tests.forwarder.behaviours import (
+    NXDOMAIN,
+    REFUSED,
+    SERVFAIL,
+    answers,
+    fails,
+    silent,
+    zone,
+)
 from tests.forwarder.scripted import Act, Asked, Play, Scripted
 
 MANY = [f"198.18.1.{i}" for i in range(1, 101)]

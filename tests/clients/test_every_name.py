@@ -8,7 +8,15 @@ from tests.clients.capture import Capture, Heard
 from tests.clients.conftest import StartAsker
 from tests.clients.names import IN_PART, QUESTIONS, Question
 from tests.clients.pod import Pod
-from tests.clients.resolvers import AIODNS, GETENT, GLIBC, JAVA, NODE_LOOKUP, RESOLVERS, Resolver
+from tests.clients.resolvers import (
+    AIODNS,
+    GETENT,
+    GLIBC,
+    JAVA,
+    NODE_LOOKUP,
+    RESOLVERS,
+    Resolver,
+)
 from tests.clients.table import Row, Table
 
 _ATTEMPTS = 3

@@ -29,6 +29,12 @@ def ip(text: str) -> bytes:
 
 
 def inside(name: str, qtype: int, route: Route = DEFAULT, **options: Any) -> LocalAnswer | None:
+    """Return what is answered, without the sentence that goes with it."""
+    found = said(name, qtype, route, **options)
+    return found and found._replace(error=None, why="")
+
+
+def said(name: str, qtype: int, route: Route = DEFAULT, **options: Any) -> LocalAnswer | None:
     data = LocalData(Options(**options), (), lambda _: 0)
     return data.inside(n(name), qtype, route)
 

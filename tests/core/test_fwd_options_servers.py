@@ -6,7 +6,14 @@ import socket
 import pytest
 
 from dnsmasq_py import recordtext
-from dnsmasq_py.options import AddressRule, Match, OptionError, Options, ServerRule, parse
+from dnsmasq_py.options import (
+    AddressRule,
+    Match,
+    OptionError,
+    Options,
+    ServerRule,
+    parse,
+)
 from dnsmasq_py.server import Server, Transport
 from dnsmasq_py.servertext import parse_nameserver, parse_server
 from kubedns.wire.name import ROOT, from_text

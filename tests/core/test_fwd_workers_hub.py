@@ -245,10 +245,10 @@ def test_what_all_know_is_told_to_who_asks() -> None:
 
 def test_who_is_late_is_represented_by_what_he_said_last() -> None:
     crew = Crew()
-    crew.says(0, Message(Say.ASK, 1, b"something"))
+    crew.says(0, Message(Say.ASK, 1, b"status"))
     crew.deaf = {1}
-    crew.says(0, Message(Say.ASK, 2, b"something"))
-    crew.says(0, Message(Say.ASK, 3, b"another thing"))
+    crew.says(0, Message(Say.ASK, 2, b"status"))
+    crew.says(0, Message(Say.ASK, 3, b"metrics"))
     assert len(parts(crew, 0)) == 1
     crew.time_passes(3, 0, 1)
     _, known, unknown = parts(crew, 0)
@@ -256,6 +256,21 @@ def test_who_is_late_is_represented_by_what_he_said_last() -> None:
     assert unknown["parts"] == [{"worker": 0}]
     crew.says(1, Message(Say.TOLD, crew.of(1, Say.TELL)[-1].number, b"{}"))  # too late
     assert len(parts(crew, 0)) == 3
+
+
+def test_of_a_question_of_the_moment_nothing_is_remembered() -> None:
+    """Whoever explains a million names must not fill the parent's memory."""
+    crew = Crew()
+    crew.says(0, Message(Say.ASK, 1, b"explain A web.example."))
+    crew.deaf = {1}
+    crew.says(0, Message(Say.ASK, 2, b"explain A web.example."))
+    crew.time_passes(3, 0, 1)
+    first, second = parts(crew, 0)
+    assert first["parts"] == [{"worker": 0}, {"worker": 1}]
+    assert second["parts"] == [{"worker": 0}], "not what it said before"
+    crew.goes(1)
+    crew.says(0, Message(Say.ASK, 3, b"explain A web.example."))
+    assert parts(crew, 0)[-1]["gone"] is None
 
 
 def test_nobody_waits_for_the_word_of_a_worker_that_ended() -> None:

@@ -8,8 +8,17 @@ from typing import Any
 import pytest
 
 from kubedns import __version__
+from kubedns.explain.border import Border
 from kubedns.nameserver import Nameserver
-from kubedns.options import EndpointNames, Options, PodNames, ShowText, UsageError, parse, usage
+from kubedns.options import (
+    EndpointNames,
+    Options,
+    PodNames,
+    ShowText,
+    UsageError,
+    parse,
+    usage,
+)
 
 STANDARD_MANIFEST = [
     "--domain=cluster.local.",
@@ -49,6 +58,7 @@ DEFAULTS: dict[str, Any] = {
     "audit_interval_s": 3600.0,
     "forbidden_retry_s": 60.0,
     "serve_cache": True,
+    "explain": Border.FULL,
     "prometheus_port": None,
     "prometheus_path": "/metrics",
     "prometheus_namespace": "skydns",
@@ -154,6 +164,9 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("--forbidden-retry 1s", {"forbidden_retry_s": 1.0}),
     ("--lame-duck=1h2m3.5s", {"lame_duck_s": 3723.5}),
     ("--serve-cache=false", {"serve_cache": False}),
+    ("--explain=same-namespace", {"explain": Border.SAME_NAMESPACE}),
+    ("--explain=off", {"explain": Border.OFF}),
+    ("--explain=full", {}),
 ]
 
 
@@ -265,6 +278,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("--notify", "[fe80::1%lo]:53", "must be the address and port of one listener"),
     ("--lame-duck", "9", DURATION),
     ("--serve-cache", "off", "must be true or false"),
+    ("--explain", "on", "must be one of full, same-namespace, off"),
 ]
 
 

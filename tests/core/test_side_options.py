@@ -1,6 +1,7 @@
 """The sidecar's command line: what the published manifests give, and what people mistype."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,8 @@ def test_defaults() -> None:
         kubedns_status=("127.0.0.1", 10057),
         dnsmasq_status=("127.0.0.1", 10056),
         operator_address=("127.0.0.1", 10058),
+        operator_token_file=None,
+        node_resolv_conf=Path("/etc/resolv.conf"),
         drain_s=9.5,
         warnings=found.warnings,
     )

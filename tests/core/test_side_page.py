@@ -4,7 +4,6 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
@@ -12,49 +11,16 @@ from kubedns import __version__
 from sidecar import page
 from sidecar.state import State, Warned
 from tests.browser import documents, states
+from tests.browser.markup import Markup
 from tests.browser.states import NOW
 
-_VOID = {"meta", "link", "br", "path"}
+
+def read(state: State, now: float = NOW) -> Markup:
+    return Markup(page.render(state, now))
 
 
-class _Reader(HTMLParser):
-    """Reads a page: its text, its elements and attributes, and whether they are nested well."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-        self.close()
-        assert not self.open, self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in _VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag, tag
-
-    def handle_data(self, data: str) -> None:
-        if not {"style", "script"} & set(self.open):
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-
-def read(state: State, now: float = NOW) -> _Reader:
-    return _Reader(page.render(state, now))
-
-
-def headings(reader: _Reader) -> list[str]:
-    return [named["id"] or "" for tag, named in reader.elements if tag == "h2" and "id" in named]
+def headings(reader: Markup) -> list[str | None]:
+    return [each for each in reader.ids("h2") if each]
 
 
 def test_well():
@@ -75,6 +41,7 @@ def test_not_well():
 def test_order_of_sections():
     """The sections stand in the order in which they are needed at night."""
     order = ["processes", "cluster", "configuration", "routes", "cache", "load", "warnings"]
+    order.append("operators")
     for state in (states.well(), states.unwell(), states.foreign(), State(began=NOW)):
         assert headings(read(state)) == order
 
@@ -194,7 +161,7 @@ def test_routes():
 def test_thousand_routes():
     """Of a thousand routes the first are shown, the bad ones before all, and the rest counted."""
     made = page.render(states.crowded(), NOW)
-    seen = _Reader(made).text
+    seen = Markup(made).text
     assert "1,000 routes, 2 with trouble" in seen
     assert seen.index("team-500.corp.example") < seen.index("team-999.corp.example")
     assert seen.index("team-999.corp.example") < seen.index("team-0.corp.example")
@@ -257,7 +224,7 @@ def test_policy_allows_just_what_stands_in_the_page():
 def test_nothing_from_outside(name):
     """The page asks nobody else for anything, and holds no style or script in its elements."""
     made = page.render(getattr(states, name)(), NOW)
-    for tag, attributes in _Reader(made).elements:
+    for tag, attributes in Markup(made).elements:
         assert tag not in ("img", "iframe", "object", "embed", "form", "base", "a")
         assert not [key for key in attributes if key.startswith("on") or key in ("src", "style")]
         assert attributes.get("href") in (None, "data:,")

@@ -13,7 +13,14 @@ from tests.faults.store import Store
 from tests.faults.truth import MISSING, Answer, Truth, addresses
 from tests.realapi.api import Object
 from tests.realapi.controlplane import ControlPlane
-from tests.realapi.objects import endpoint, external_name, headless, namespace, service, slice_
+from tests.realapi.objects import (
+    endpoint,
+    external_name,
+    headless,
+    namespace,
+    service,
+    slice_,
+)
 
 ZONE = "cluster.local"
 OUTSIDE = "example.com"

@@ -131,6 +131,12 @@ REASONS: dict[str, Callable[[Case], bool]] = {
     "a failure says why, and that it is remembered (RFC 8914)": lambda case: (
         case.what == "ede" and case.ours.rcode in ("SERVFAIL", "REFUSED") and bool(case.ours.ede)
     ),
+    "what is not there says which rule of ours is why (RFC 8914)": lambda case: (
+        case.what == "ede"
+        and case.ours.rcode in ("NOERROR", "NXDOMAIN")
+        and case.ours.ede in ([0], [15])
+        and not case.theirs.ede
+    ),
     "a failure has no answer, and says so": lambda case: (
         case.ours.rcode == "SERVFAIL" and case.what in ("answer", "ede")
     ),

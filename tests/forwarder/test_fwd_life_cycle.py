@@ -17,7 +17,16 @@ from pathlib import Path
 import dns.message
 import pytest
 
-from tests.forwarder.behaviours import GOOD, REFUSED, answers, fails, late, quick, silent, zone
+from tests.forwarder.behaviours import (
+    GOOD,
+    REFUSED,
+    answers,
+    fails,
+    late,
+    quick,
+    silent,
+    zone,
+)
 from tests.forwarder.client import Client, data, query
 from tests.forwarder.conftest import Start, StartServer
 from tests.forwarder.peers import original

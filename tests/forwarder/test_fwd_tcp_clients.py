@@ -12,7 +12,15 @@ from contextlib import ExitStack
 import dns.message
 import pytest
 
-from tests.forwarder.behaviours import GOOD, answers, by_name, late, quick, truncated, udp_or_tcp
+from tests.forwarder.behaviours import (
+    GOOD,
+    answers,
+    by_name,
+    late,
+    quick,
+    truncated,
+    udp_or_tcp,
+)
 from tests.forwarder.client import data, framed, query, receive
 from tests.forwarder.conftest import Start, StartServer
 from tests.forwarder.program import NO_LOCAL_FILES, Forwarder

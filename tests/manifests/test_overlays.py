@@ -71,7 +71,7 @@ def test_the_number_of_pods_is_left_to_the_autoscaler() -> None:
     assert "cpu" in containers(base("deployment"))[measured]["resources"]["requests"]
 
 
-def test_pods_are_read_only_when_they_are_wanted() -> None:
+def test_pods_are_watched_only_when_they_are_wanted() -> None:
     """Right and flag come together."""
     assert "kube-dns-pods" not in text(MANIFESTS)
     made = objects(SETS["verified-pods"])

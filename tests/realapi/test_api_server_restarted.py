@@ -5,7 +5,14 @@ from __future__ import annotations
 from tests.realapi.api import Api
 from tests.realapi.conftest import StartKubeDns
 from tests.realapi.controlplane import ControlPlane
-from tests.realapi.objects import endpoint, external_name, headless, new_ip, service, slice_
+from tests.realapi.objects import (
+    endpoint,
+    external_name,
+    headless,
+    new_ip,
+    service,
+    slice_,
+)
 from tests.realapi.product import KubeDns, Steady
 
 

@@ -9,7 +9,14 @@ import pytest
 from tests.realapi.api import Api
 from tests.realapi.conftest import StartKubeDns
 from tests.realapi.controlplane import ControlPlane
-from tests.realapi.objects import endpoint, external_name, headless, new_ip, service, slice_
+from tests.realapi.objects import (
+    endpoint,
+    external_name,
+    headless,
+    new_ip,
+    service,
+    slice_,
+)
 from tests.realapi.product import Steady
 from tests.realapi.relay import Relay
 

@@ -9,7 +9,16 @@ import pytest
 
 from dnsmasq_py.attempt import Attempt
 from dnsmasq_py.options import Options
-from tests.dialing import OCTETS, Asked, Bench, Exchange, Upstream, closed_port, query_of, reply
+from tests.dialing import (
+    OCTETS,
+    Asked,
+    Bench,
+    Exchange,
+    Upstream,
+    closed_port,
+    query_of,
+    reply,
+)
 
 Make = Callable[..., Bench]
 

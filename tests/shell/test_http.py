@@ -1,7 +1,8 @@
 """The HTTP side: what any pod may send to it must not cost anything."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -86,6 +87,62 @@ def test_a_connection_serves_one_request() -> None:
     assert client.transport.value().count(b"HTTP/1.1 200") == 1
     assert b"Connection: close\r\n" in client.transport.value()
     assert client.transport.disconnecting
+
+
+def _echo(asked: Mapping[str, str]) -> http.Page:
+    return http.Page(" ".join(f"{key}={value}" for key, value in sorted(asked.items())))
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("", b""),
+        ("?", b""),
+        ("?name=a.b.&type=AAAA", b"name=a.b. type=AAAA"),
+        ("?name=first&name=second", b"name=first"),
+        ("?name=a%5c.b%20c+d", b"name=a\\.b c d"),
+        ("?pods", b"pods="),
+        ("?name=%c3%a4", b"name=\xc3\xa4"),
+        ("?a=1?b", b"a=1?b"),
+    ],
+)
+def test_a_page_may_want_the_query_string(query: str, told: bytes) -> None:
+    """Decoded, and of each key the first value."""
+    reply = _get(http.site({"/x": http.with_query(_echo)}, Clock()), f"/x{query}")
+    assert reply.startswith(b"HTTP/1.0 200")
+    assert reply.partition(b"\r\n\r\n")[2] == told
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["name=" + "x" * 4096, "&".join(f"k{i}=1" for i in range(21)), "name=%ff%fe"],
+)
+def test_an_odd_query_string_is_a_400(query: str) -> None:
+    """One line says why, and the page is not asked."""
+    asked: list[Mapping[str, str]] = []
+    page = http.with_query(lambda each: asked.append(each) or http.Page(""))
+    client = Client(http.site({"/x": page}, Clock()))
+    reply = client.sends(f"GET /x?{query} HTTP/1.0")
+    assert reply.startswith(b"HTTP/1.0 400")
+    assert reply.partition(b"\r\n\r\n")[2].startswith(b"query string: ")
+    assert reply.count(b"\n", reply.index(b"\r\n\r\n") + 4) == 1
+    assert not asked
+
+
+def test_a_query_string_is_passed_over_by_pages_that_want_none() -> None:
+    """However odd it is: a probe with one is still a probe."""
+    site = http.site({"/healthz": lambda: http.Page("ok\n")}, Clock())
+    assert _get(site, "/healthz?" + "&" * 100 + "%ff").startswith(b"HTTP/1.0 200")
+
+
+def test_a_page_with_a_query_may_come_later() -> None:
+    """As any other page may."""
+    later: Deferred[http.Page] = Deferred()
+    site = http.site({"/x": http.with_query(lambda asked: later)}, Clock())
+    client = Client(site)
+    assert client.sends("GET /x?a=1 HTTP/1.0") == b""
+    later.callback(http.Page("there\n"))
+    assert client.transport.value().endswith(b"there\n")
 
 
 class Reader:

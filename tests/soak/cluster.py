@@ -15,7 +15,14 @@ from random import Random
 
 from tests.realapi.api import Api, ApiError, Object
 from tests.realapi.controlplane import ControlPlane
-from tests.realapi.objects import endpoint, external_name, headless, namespace, service, slice_
+from tests.realapi.objects import (
+    endpoint,
+    external_name,
+    headless,
+    namespace,
+    service,
+    slice_,
+)
 from tests.soak.contents import (
     ALIASES,
     CHURNED,

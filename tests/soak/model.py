@@ -17,7 +17,16 @@ from typing import NamedTuple
 
 from tests.soak.history import History
 from tests.soak.kinds import NEWS_S, Kind
-from tests.soak.questions import MISSING, NODATA, NOERROR, NXDOMAIN, REFUSED, Answer, Key, foreign
+from tests.soak.questions import (
+    MISSING,
+    NODATA,
+    NOERROR,
+    NXDOMAIN,
+    REFUSED,
+    Answer,
+    Key,
+    foreign,
+)
 
 FRESH_S = 0.25
 """How far an answer may be behind before it counts as stale: the goal for the p99 of news."""
