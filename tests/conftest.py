@@ -55,6 +55,7 @@ def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Run a test with the native piece and without it, here and in programs that it starts."""
     if request.param == "plain":
         monkeypatch.setattr(batch, "Batch", plainbatch.Batch)
+        monkeypatch.setattr(batch, "send_each", plainbatch.send_each)
         monkeypatch.setenv("KUBE_DNS_NATIVE", "0")
         return
     monkeypatch.delenv("KUBE_DNS_NATIVE", raising=False)
