@@ -137,7 +137,9 @@ class DnsForwarder:
         zones = [names.to_text(zone).removesuffix(".") for zone in _cluster_zones(options)]
         self._sources = Sources(options, self._state, zones, self._config_changed, reactor)
 
-        self._backlog = Misses(reactor, self._forwarder.handle, self._counters)
+        self._backlog = Misses(
+            reactor, self._forwarder.handle, self._counters, self._dialer.datagrams
+        )
         streams = Streams(self._forwarder.handle, self._cache.ready, self._counters)
         self._streams = StreamFactory(
             streams.respond,
