@@ -37,7 +37,7 @@ log = Logger()
 _STAMP_OF_LAST = 0x8906  # SIOCGSTAMP: when the datagram came that was read last
 _TIMEVAL = struct.Struct("ll")
 _MAX_AGE_S = 2.0  # a client that has waited so long in our socket asks again or is gone
-_NEARLY_NONE_S = 0.01
+_NEARLY_NONE_S = 0.01  # of such an age the kernel need not be asked
 
 
 class Misses(Backlog):
@@ -98,9 +98,8 @@ class CacheReceiver(SocketThread):
     # The receiver's thread
 
     def _hand_over(self, misses: list[Missed]) -> None:
-        if not self._is_young(
-            self._age(), len(misses)
-        ):  # the youngest; after a stall some may be older
+        age = self._age()  # of the youngest; after a stall some may be older
+        if not self._is_young(age, len(misses)):
             return
         if self._any_address or not self._shift.is_thick(len(misses), time.monotonic()):
             super()._hand_over(misses)
