@@ -299,8 +299,9 @@ class Express:
         """Keep an answer, and give it to the client; behind: see scrub.Chain."""
         octets, ttls, cycle, ttl = kept
         stored = Stored(octets, ttls, cycle, ttl, now, ask.route)
-        if behind:
-            stored.chain = tuple((name, ask.route) for name in behind)
+        if behind:  # of the last one there may be no record
+            owners = behind[:-1] if octets[7] else behind
+            stored.chain = tuple((name, ask.route) for name in owners)
         stored.epoch = self._forwarder.epoch
         self._failures.end(ask.key)
         self._keeping.keep_outside(ask.key, stored, now)

@@ -161,7 +161,7 @@ def addresses(message: bytes, asked: bytes, qtype: int) -> Kept | None:
 
 def chain(message: bytes, asked: bytes, qtype: int) -> Chain | None:
     """
-    Read a reply of CNAMEs in their order and records of the asked type at the last name.
+    Read a reply of CNAMEs in their order and records of the asked type at the last name, or an SOA.
 
     None: it is something else. asked, errors: as above. Owners must be pointers, as nearly all
     servers write them, to a label of the question or of what an earlier CNAME leads to: these stay
@@ -190,8 +190,8 @@ def chain(message: bytes, asked: bytes, qtype: int) -> Chain | None:
                 raise WireError(f"an address of {length} octets", None)
             starts.append(i - 2)
         elif kind == _CNAME and not starts and len(names_behind) < _MAX_LINKS:
-            name = _target(message, i + 12, end, known)
-            if not name or name in names_behind or name == asked[:-4]:
+            name, after = _name(message, i + 12, known)
+            if after != end or name in names_behind or name == asked[:-4]:
                 return None
             names_behind.append(name)
         else:
@@ -199,7 +199,11 @@ def chain(message: bytes, asked: bytes, qtype: int) -> Chain | None:
         ttls.append(i + 4)
         least = min(least, ttl if ttl < _TOP_BIT else 0)
         i = end
-    if not (starts and names_behind) or not _rest_is_sound(message, i):
+    if not names_behind:
+        return None
+    if not starts:
+        return _chain_to_nothing(message, asked, i, known, (ttls, least, names_behind))
+    if not _rest_is_sound(message, i):
         return None
     cycle = (*starts, i - 2) if len(starts) > 1 else ()
     if len({message[a + 12 : b + 2] for a, b in pairwise(cycle)}) < len(cycle) - 1:
@@ -218,8 +222,38 @@ def _labels(name: bytes) -> dict[int, bytes]:
     return known
 
 
-def _target(message: bytes, at: int, end: int, known: dict[int, bytes]) -> bytes:
-    """Return the folded name at an offset, and note its labels; empty: it is not a plain one."""
+def _chain_to_nothing(
+    message: bytes,
+    asked: bytes,
+    i: int,
+    known: dict[int, bytes],
+    walked: tuple[list[int], int, list[bytes]],
+) -> Chain | None:
+    """Go on where the answer ends: with the SOA of a zone above the last name; errors: as above."""
+    ttls, least, names_behind = walked
+    if message[8:10] != b"\0\1" or message[i] < 0xC0:
+        return None
+    zone = known.get((message[i] & 0x3F) << 8 | message[i + 1])
+    rtype, rclass, ttl, length = _RECORD(message, i + 2)
+    if rtype != rr.SOA or rclass != rr.IN or not zone or not names.is_below(names_behind[-1], zone):
+        return None
+    end = i + 12 + length
+    _, after = _name(message, i + 12, known)
+    _, after = _name(message, after, known) if after else ("", 0)
+    if after + 20 != end or not _rest_is_sound(message, end, seen=1):
+        return None
+    least = min(least, ttl if ttl < _TOP_BIT else 0, int.from_bytes(message[end - 4 : end]))
+    head = b"\x80\x80\0\1" + message[6:8] + b"\0\1\0\0"
+    octets = head + asked + message[HEADER + len(asked) : end]
+    return (octets, (*ttls, i + 4), (), least), names_behind
+
+
+def _name(message: bytes, at: int, known: dict[int, bytes]) -> tuple[bytes, int]:
+    """
+    Return the folded name at an offset, and the offset behind it; note what its labels mean.
+
+    0: it is not a plain one.
+    """
     places = []
     while 0 < (length := message[at]) <= names.MAX_LABEL:
         places.append(at)
@@ -231,12 +265,12 @@ def _target(message: bytes, at: int, end: int, known: dict[int, bytes]) -> bytes
         name = known.get((length & 0x3F) << 8 | message[at + 1], b"")
         at += 2
     else:
-        return b""
-    if at != end or not name:
-        return b""
+        name = b""
+    if not name:
+        return b"", 0
     for place in reversed(places):
         name = known[place] = message[place : place + 1 + message[place]].lower() + name
-    return name if len(name) <= names.MAX_NAME else b""
+    return name, at if len(name) <= names.MAX_NAME else 0
 
 
 def nothing(message: bytes, asked: bytes) -> Kept | None:

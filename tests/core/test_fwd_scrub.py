@@ -138,9 +138,24 @@ def test_aliases_in_their_order_are_kept_as_they_are(records: list[str], behind:
     assert len(cycle) == (3 if len(records) == 4 else 0)
 
 
+@pytest.mark.parametrize("zone", ["example.com.", B, "com."])
+def test_aliases_that_lead_to_nothing_are_kept_with_the_soa_that_says_so(zone: str) -> None:
+    """As of most names when they are asked for IPv6."""
+    message = wire([f"{NAME} 60 IN CNAME {B}"], authority=soa(zone, ttl=40, minimum=30))
+    found = scrub.chain(message, ASKED, rr.A)
+    assert found is not None
+    (octets, ttls, cycle, ttl), names_behind = found
+    assert names_behind == [names.from_text(B)]
+    kept, said = response.read(b"id" + octets), response.read(message)
+    assert (kept.answer, kept.authority) == (said.answer, said.authority)
+    assert [int.from_bytes(octets[at : at + 4]) for at in ttls] == [60, 40]
+    assert (cycle, ttl) == ((), 30)
+
+
 TARGET = b"\1b\xc0\x10"  # b.example.com, at HEAD + 12
 TO_TARGET = struct.pack(">H", 0xC000 | HEAD + 12)
 ADDRESS = record(owner=TO_TARGET)
+SOA = b"\0\0" + struct.pack(">IIIII", 1, 2, 3, 4, 50)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +163,9 @@ ADDRESS = record(owner=TO_TARGET)
     [
         by_hand(record(), counts=(1, 0, 0)),
         by_hand(alias(TARGET), counts=(1, 0, 0)),
+        by_hand(alias(TARGET), record(SOA, owner=b"\xc0\x0c", rtype=6), counts=(1, 1, 0)),
+        by_hand(alias(TARGET), record(SOA[1:], owner=TO_TARGET, rtype=6), counts=(1, 1, 0)),
+        by_hand(alias(TARGET), record(SOA, owner=TO_TARGET, rtype=2), counts=(1, 1, 0)),
         by_hand(alias(TARGET), record(), counts=(2, 0, 0)),
         by_hand(alias(TARGET), record(owner=b"\1b\xc0\x10"), counts=(2, 0, 0)),
         by_hand(alias(TARGET), record(owner=TO_TARGET, rtype=46), ADDRESS, counts=(3, 0, 0)),
@@ -167,7 +185,8 @@ ADDRESS = record(owner=TO_TARGET)
         + record(owner=struct.pack(">H", 0xC000 | HEAD + 12 + 4 + 6)),
     ],
     ids=[
-        "no alias", "nothing behind it", "an address of the alias", "owner spelled out",
+        "no alias", "nothing behind it", "an SOA beside it", "an SOA of 21", "no SOA",
+        "an address of the alias", "owner spelled out",
         "a signature", "the same twice", "class", "an alias behind addresses", "a referral too",
         "to itself", "a circle", "to the root", "to the root's label", "into a label",
         "octets behind the name", "a label of another kind", "a name that is too long",
