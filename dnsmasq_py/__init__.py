@@ -9,6 +9,7 @@ workers/   several processes on one port
 
 What a query meets
 listen     sockets; threads that answer what is ready       answering  replies, counted and logged
+readers    which thread reads, while misses come thick      departures what a turn sends
 express    the short way of the ordinary miss
 forwarder  the order of things                              local      names known here; special
 cache      answers by question; stored: one of them         failures   what failed a moment ago

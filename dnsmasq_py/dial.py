@@ -56,7 +56,7 @@ class Dialer:
         self._context: SSLContext | None = None
         self._ports = Ports(options)
         self._random = triples()
-        self._datagrams = Datagrams(
+        self.datagrams = Datagrams(
             reactor,
             counters,
             clock,
@@ -76,7 +76,7 @@ class Dialer:
     @property
     def sockets(self) -> int:
         """Return how many UDP sockets are open."""
-        return self._datagrams.count
+        return self.datagrams.count
 
     @property
     def connections(self) -> int:
@@ -136,7 +136,7 @@ class Dialer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._datagrams.close_all()
+        self.datagrams.close_all()
         self._streams.close_all()
 
     def _way(self, server: Server, *, tcp: bool) -> Pool | Trunk:
@@ -144,7 +144,7 @@ class Dialer:
             raise OSError(errno.ESHUTDOWN, "stopped")
         if server.transport is Transport.UDP and not tcp:
             if server not in self._pools:
-                self._pools[server] = Pool(server, self._ports, self._datagrams, self._random)
+                self._pools[server] = Pool(server, self._ports, self.datagrams, self._random)
             return self._pools[server]
         if server not in self._trunks:
             channel = self._channels(server) if server.transport is Transport.TLS else None
@@ -183,9 +183,9 @@ class Dialer:
     def _sweep(self) -> None:
         self._timer = None
         now = self._clock()
-        self._datagrams.sweep(now)
+        self.datagrams.sweep(now)
         self._streams.sweep(now)
-        if self._datagrams.count or self._streams.count:
+        if self.datagrams.count or self._streams.count:
             self._keep_clean()
 
 

@@ -11,7 +11,8 @@ after that: then `unfold` makes of an Ask exactly those objects, as they would b
 general way from the beginning, and these go on. It is unfolded when
 
 - its server is silent for longer than its patience, or cannot be reached;
-- the reply is none of those two: an error, TC, CNAMEs, an extended error, a wish for plain DNS;
+- the reply is none of those: an error, TC, an extended error, a wish for plain DNS, CNAMEs that
+  lead to names of another route;
 - somebody else asks the same, or the same client again;
 - the configuration changes, or so much is under way that limits come near (`makes_way`).
 
@@ -244,20 +245,25 @@ class Express:
         """Take a reply; tell whether the attempt is over. See attempt.Dialer."""
         rcode = message[3] & 15
         asked = ask.asked
+        behind: list[bytes] = []
         try:
             if message[2] & _TC:
                 kept = None
             elif message[7] or message[6]:
                 kind = asked[-4] << 8 | asked[-3]
                 kept = None if rcode else scrub.addresses(message, asked, kind)
+                if kept is None and not rcode and (found := scrub.chain(message, asked, kind)):
+                    kept, behind = found
             else:
                 kept = scrub.nothing(message, asked)
                 if message[11] and scrub.extended_error(message) is not None:
                     kept = None
         except (IndexError, struct.error, KubednsError):
             kept = None
-        if kept is None or (
-            rcode and (rcode != rr.NXDOMAIN or self._forwarder.local.knows(asked[:-4]))
+        if (
+            kept is None
+            or (behind and not self._stays(behind, ask.route))
+            or (rcode and (rcode != rr.NXDOMAIN or self._forwarder.local.knows(asked[:-4])))
         ):
             self.unfold(ask)
             is_over: bool = ask.exchange.received(ask, message, now)
@@ -280,15 +286,23 @@ class Express:
         ask.group.in_flight -= 1
         self._crowd.leave(ask.address)
         try:
-            self._answer(ask, kept, now)
+            self._answer(ask, kept, behind, now)
         except Exception:
             self._broken(ask)
         return True
 
-    def _answer(self, ask: Ask, kept: scrub.Kept, now: float) -> None:
-        """Keep an answer, and give it to the client."""
+    def _stays(self, behind: list[bytes], route: Route) -> bool:
+        """Tell whether the servers of a route have a say in all of a chain."""
+        find = self._forwarder.routes.find
+        return all(find(name) is route for name in behind)
+
+    def _answer(self, ask: Ask, kept: scrub.Kept, behind: list[bytes], now: float) -> None:
+        """Keep an answer, and give it to the client; behind: see scrub.Chain."""
         octets, ttls, cycle, ttl = kept
         stored = Stored(octets, ttls, cycle, ttl, now, ask.route)
+        if behind:  # of the last one there may be no record
+            owners = behind[:-1] if octets[7] else behind
+            stored.chain = tuple((name, ask.route) for name in owners)
         stored.epoch = self._forwarder.epoch
         self._failures.end(ask.key)
         self._keeping.keep_outside(ask.key, stored, now)
@@ -299,7 +313,7 @@ class Express:
         rcode = octets[1] & 15
         end = HEADER + len(ask.asked)
         opt = len(query) - end
-        if left != ttl or not ttl or cycle or not octets[5]:
+        if left != ttl or not ttl or len(ttls) != 1 or not octets[5]:
             octets = bytes(stored.aged(left))
         whole = (
             query[:2]

@@ -64,7 +64,8 @@ class Keeping:
     def keep_outside(self, key: bytes, stored: Stored, now: float) -> None:
         """Do the same with an answer in which the cluster has no part, not even by its name."""
         octets = stored.octets
-        negative = not octets[5] or octets[1] & 15 != rr.NOERROR
+        # With an SOA, which comes only with what is missing, perhaps behind CNAMEs.
+        negative = not octets[5] or octets[7] != 0 or octets[1] & 15 != rr.NOERROR
         if negative or self._is_special or not 0 < stored.ttl <= _POSITIVE_CAP_S:
             options = self._options
             if negative and options.no_negcache:

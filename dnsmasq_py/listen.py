@@ -5,69 +5,69 @@ The hot path of the whole pod is `Batch.answer` (kubedns/batch.py): receive, one
 octets behind the ID, send. No parsing, no lock, no reactor, and of the clock one reading, since a
 reply is right only until its TTL changes; then it is aged in that thread, once for the whole
 second. What is not there goes to the reactor's thread with one wake-up for all that came since the
-last one (kubedns.serve.receiver.Backlog).
+last one (kubedns.serve.receiver.Backlog). While misses come thick that thread reads the socket
+itself, between the replies of upstream servers (readers.py, datagrams.py), and the receiver's
+thread is parked.
 """
 
 import contextlib
 import fcntl
+import os
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from dnsmasq_py.counters import Counters
+from dnsmasq_py.datagrams import Datagrams
+from dnsmasq_py.departures import Parcel
 from dnsmasq_py.observed.recorder import Recorder
+from dnsmasq_py.readers import Shift
 from dnsmasq_py.stored import Ready
-from kubedns.batch import ROOM, Missed, Table
+from kubedns.batch import AT_ONCE, Missed, Source, Table
 from kubedns.serve.answered import Answered
-from kubedns.serve.receiver import TURN_S, Backlog, SocketThread
+from kubedns.serve.receiver import Backlog, Send, SocketThread
+
+log = Logger()
 
 _STAMP_OF_LAST = 0x8906  # SIOCGSTAMP: when the datagram came that was read last
 _TIMEVAL = struct.Struct("ll")
-_THICK_S = 0.002  # misses that come within so long of the last ones come thick
 _MAX_AGE_S = 2.0  # a client that has waited so long in our socket asks again or is gone
+_NEARLY_NONE_S = 0.01  # of such an age the kernel need not be asked
 
 
 class Misses(Backlog):
-    """
-    What receivers hand over, and who reads on while there is much of it.
-
-    Two threads that both have something to do pass the interpreter to and fro with every system
-    call. So when misses come thick, a receiver pauses after each, and the reactor's thread reads
-    its socket in its place, until that is empty. If it cannot empty it within a turn, receivers do
-    not pause any more: then misses wait in the queue, and hits do not wait behind them.
-    """
+    """What receivers hand over, and which of them offer their socket to the reactor's thread."""
 
     def __init__(
-        self, reactor: Any, answer: Callable[[bytes, Any, Any], None], counters: Counters
+        self,
+        reactor: Any,
+        answer: Callable[[bytes, Any, Any], None],
+        counters: Counters,
+        datagrams: Datagrams,
     ) -> None:
         super().__init__(reactor, answer, counters)
-        self._paused: list[CacheReceiver] = []
-        self._drained_at = -1.0
+        self.datagrams = datagrams
+        self._offered: list[CacheReceiver] = []
 
-    def may_pause(self, receiver: "CacheReceiver") -> bool:
-        """Tell a receiver that has just added something whether to wait for `resume`."""
-        if time.monotonic() - self._drained_at > _THICK_S:
-            return False
-        self._paused.append(receiver)
-        return True
+    def offer(self, receiver: "CacheReceiver") -> None:
+        """Have a socket read by the reactor; its thread hands something over next, and waits."""
+        self._offered.append(receiver)
 
     def _drain(self) -> None:
-        until = time.monotonic() + TURN_S
-        super()._drain()
-        kept_up = not self.waiting
-        while self._paused:
-            receiver = self._paused.pop()
-            try:
-                kept_up &= receiver.read_on(until)
-            finally:
-                receiver.resume()
-        if kept_up:
-            self._drained_at = time.monotonic()
+        departures = self.datagrams.departures
+        departures.begin()
+        try:
+            super()._drain()
+        finally:
+            departures.end()
+        while self._offered:
+            self._offered.pop().take_over()
 
 
 class CacheReceiver(SocketThread):
@@ -85,74 +85,108 @@ class CacheReceiver(SocketThread):
     ) -> None:
         ring = None if recorder is None else recorder.ring
         super().__init__(bound, ready, backlog, counters, any_address=any_address, ring=ring)
-        self._recorder = recorder
         self._misses = backlog
-        self._shelf = ready.shelf
         self._counters = counters
+        self._shift = Shift()
+        self._empty_at = 0.0  # when the reactor's thread saw the socket so last
+        self._datagrams = backlog.datagrams
+        self._send = self._datagrams.departures.send
         self._gate = threading.Lock()
         self._gate.acquire()
 
-    def resume(self) -> None:
-        """Let the thread go on, if it waits."""
-        with contextlib.suppress(RuntimeError):  # it has given up to wait
-            self._gate.release()
-
     def halt(self) -> None:
         super().halt()
-        self.resume()
+        self.give_back()
 
-    def read_on(self, until: float) -> bool:
-        """
-        Read the socket in the thread's place, in the reactor's; tell whether it is empty now.
-
-        Only plain sockets: those of a wildcard are read by their own threads.
-        """
-        receive = self.socket.recvfrom
-        send = self.socket.sendto
-        ready = self._table.get
-        shelf = self._shelf
-        now = time.monotonic
-        while (t := now()) < until and not (self._any_address or self._stopping):
-            try:
-                query, client = receive(ROOM, socket.MSG_DONTWAIT)
-            except OSError:  # nothing there, or the socket is being closed
-                return True
-            found = ready(query[2:])
-            try:
-                if found is not None and (t < found.until or found.age(t)):
-                    uses = found.uses
-                    found.uses = uses + 1
-                    turns = found.turns
-                    turn = turns[uses % len(turns)]
-                    if self._recorder is not None:
-                        self._recorder.note_hit(query, turn, client, tcp=False)
-                    send(query[:2] + turn, client)
-                    continue
-                if shelf is not None and (octets := shelf.reply(query, t)) is not None:
-                    send(octets, client)
-                    continue
-            except OSError as error:  # the client's address, or its network
-                self._counters.dropped[f"send: {error.strerror}"] += 1
-                continue
-            if self._is_young():
-                self._misses.answer(query, client, lambda octets, to=client: send(octets, to))  # type: ignore[misc]
-        return self._any_address or self._stopping
+    # The receiver's thread
 
     def _hand_over(self, misses: list[Missed]) -> None:
-        if not self._is_young(len(misses)):  # the youngest; after a stall some may be older
+        age = self._age()  # of the youngest; after a stall some may be older
+        if not self._is_young(age, len(misses)):
             return
+        if self._any_address or not self._shift.is_thick(len(misses), time.monotonic()):
+            super()._hand_over(misses)
+            return
+        self._misses.offer(self)
         super()._hand_over(misses)
-        if not self._any_address and self._misses.may_pause(self):
-            self._gate.acquire(timeout=TURN_S)
+        self._gate.acquire()
 
-    def _is_young(self, queries: int = 1) -> bool:
-        """Tell whether the datagram just read is worth an answer that costs something."""
+    # The reactor's thread
+
+    def take_over(self) -> None:
+        """Read the socket in the thread's place, from now on."""
+        if self._stopping:
+            self._resume()
+        else:
+            self._shift.begin(time.monotonic())
+            self._datagrams.join(self.socket.fileno(), self.read)
+
+    def give_back(self) -> None:
+        """Let the thread read again, if it does not."""
+        self._datagrams.leave(self.socket.fileno())
+        self._resume()
+
+    def _resume(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it does not wait
+            self._gate.release()
+
+    def read(self, now: float) -> None:
+        """Answer some of what there is."""
+        misses: list[Missed] = []
+        failures: list[int] = []
+        got = 0
+        try:
+            got = self._batch.take(self._table, misses, failures)
+        except OSError:  # the thread meets it again, tells, and pauses
+            self.give_back()
+            return
+        except Exception:
+            self._counters.exceptions += 1
+            log.failure("in a receiver")
+        if self._stopping:
+            return
+        self._tell(failures)
+        waited = self._waited(now)
+        if misses and self._is_young(waited, len(misses)):
+            answer = self._misses.answer
+            for query, client, source in misses:
+                answer(query, client, self._sender(client, source))
+        if got < AT_ONCE:
+            self._empty_at = now
+        if self._shift.is_over(got, len(misses), waited, now):
+            self.give_back()
+
+    def _waited(self, now: float) -> float:
+        """Return for how long what was just read was in the socket, at most or nearly."""
+        since_empty = now - self._empty_at
+        return since_empty if since_empty < _NEARLY_NONE_S else self._age()
+
+    def _sender(self, client: Any, source: Source) -> Send:
+        if self._any_address:
+            return super()._sender(client, source)
+        send = self._send
+        fileno = self.socket.fileno
+        return lambda octets: send(fileno(), octets, client, self)
+
+    def not_sent(self, parcel: Parcel, number: int, later: Sequence[Parcel]) -> None:
+        """Hear that a client, or his network, is not there."""
+        self._counters.dropped[f"send: {os.strerror(number)}"] += 1
+
+    # Both threads
+
+    def _age(self) -> float:
+        """Return how long ago the datagram that was read last came, in seconds."""
         try:
             stamp = fcntl.ioctl(self.socket, _STAMP_OF_LAST, bytes(_TIMEVAL.size))
-        except OSError:
-            return True
+        except OSError:  # a socket that none was read from yet
+            return 0.0
         seconds, microseconds = _TIMEVAL.unpack(stamp)
-        if time.time() - seconds - microseconds / 1e6 < _MAX_AGE_S:
+        age: float = time.time() - seconds - microseconds / 1e6
+        return age
+
+    def _is_young(self, age: float, queries: int) -> bool:
+        """Tell whether queries that came so long ago are worth an answer that costs something."""
+        if age < _MAX_AGE_S:
             return True
         self._counters.dropped["too old"] += queries
         self._counters.limits["socket queue"] += queries
@@ -176,8 +210,14 @@ class Streams:
         self._counters = counters
         self._clock = clock
 
-    def ready(self, message: bytes) -> bytes | None:
+    def ready(self, message: bytes, client: tuple[str, int]) -> bytes | None:
         """Return the reply to a query that receivers could answer too, else None."""
+        reply = self._ready(message)
+        if reply is not None and self._recorder is not None:
+            self._recorder.note_hit(message, reply, client)
+        return reply
+
+    def _ready(self, message: bytes) -> bytes | None:
         found = self._table.get(message[2:])
         now = self._clock()
         if found is None or (now >= found.until and not found.age(now)):
@@ -187,10 +227,7 @@ class Streams:
         counters.tcp_hits += 1
         counters.queries["tcp", found.stored.rcode] += 1
         turns = found.turns
-        turn = turns[counters.tcp_hits % len(turns)]
-        if self._recorder is not None:
-            self._recorder.note_hit(message, turn, None, tcp=True)
-        return message[:2] + turn
+        return message[:2] + turns[counters.tcp_hits % len(turns)]
 
     def respond(self, message: bytes, client: tuple[str, int]) -> Answered:
         """Return the reply to a query, now or later; None for what is answered with silence."""

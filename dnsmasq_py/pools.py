@@ -30,6 +30,7 @@ class Pool:
         self._server = server
         self._ports = ports
         self._datagrams = datagrams
+        self._send = datagrams.departures.send
         self._random = random
         self._fixed = ports.is_fixed(server)
         self._slots: list[Line | None] = [None] * (1 if self._fixed else POOL_SIZE)
@@ -37,10 +38,10 @@ class Pool:
 
     def send(self, attempt: Attempt, now: float) -> None:
         """
-        Send a query, under an ID of its own.
+        Send a query, under an ID of its own, at the end of this turn.
 
         Raises:
-            OSError: it cannot be sent.
+            OSError: there is no way to the server.
         """
         draw = next(self._random)
         query_id = draw[:2]
@@ -49,15 +50,10 @@ class Pool:
             line = self._renewed(draw[2] & self._mask, now)
         if query_id in line.pending:
             query_id = self._other_id(line)
-        try:
-            line.send(query_id + attempt.message)
-        except ConnectionRefusedError as error:
-            # ICMP's word on an earlier query, and this one is not out.
-            self._datagrams.fail_soon(line, error)
-            line.send(query_id + attempt.message)
         line.pending[query_id] = attempt
         line.uses += 1
         attempt.line = (line, query_id)
+        self._send(line.fd, query_id + attempt.message, None, line)
 
     def retire(self) -> None:
         """Let each socket be closed as soon as nothing waits on it: no more is sent."""

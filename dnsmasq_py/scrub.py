@@ -1,11 +1,13 @@
 """
 A reply of an upstream, read: what it says, or that it is broken.
 
-Two ways. Most replies are addresses of the asked name, or an SOA that says there are none; they are
-checked in one walk and kept octet by octet, since the question in front of them is as long as the
-client's and so every compression pointer still leads where it did. All else (CNAMEs, names in
-RDATA, signatures) is taken apart by kubedns.wire.response and put together anew by the forwarder,
-which knows what of it to trust. Both ways keep only what answers the question.
+Two ways. Most replies are addresses of the asked name, perhaps behind CNAMEs, or an SOA that says
+there are none; they are checked in one walk and kept octet by octet, since the question in front of
+them is as long as the client's and so every compression pointer still leads where it did. All else
+(other names in RDATA, signatures, CNAMEs out of order) is taken apart by kubedns.wire.response and
+put together anew by the forwarder, which knows what of it to trust; it also decides whether the
+server has a say in the names that a chain of CNAMEs leads through. Both ways keep only what answers
+the question.
 """
 
 import struct
@@ -22,6 +24,8 @@ _TO_QNAME = b"\xc0\x0c"  # a pointer to the question's name
 _TOP_BIT = 0x80000000
 _AD = 0x20
 _MAX_PLAIN = 200  # records; a reply with more is taken the long way
+_MAX_LINKS = 10  # CNAMEs, the same
+_CNAME = rr.CNAME.to_bytes(2) + rr.IN.to_bytes(2)
 _SIZES = {rr.A: 4, rr.AAAA: 16}
 _EDE = 15
 # Numbers of authority and additional records, and these: nothing, or an OPT that says nothing.
@@ -41,6 +45,9 @@ _NOT_PLAIN = frozenset((*response.TYPES_WITH_NAMES, rr.ANY, rr.OPT, 46))
 
 Kept = tuple[bytes, tuple[int, ...], tuple[int, ...], int]
 """What the cache keeps of a plain reply: octets behind the ID, ttls, cycle and ttl (stored.py)."""
+
+Chain = tuple[Kept, list[bytes]]
+"""The same of a chain of CNAMEs, and the names behind the asked one, folded."""
 
 
 class Accepted:
@@ -150,6 +157,120 @@ def addresses(message: bytes, asked: bytes, qtype: int) -> Kept | None:
         return None
     octets = b"\x80\x80\0\1" + message[6:8] + b"\0\0\0\0" + asked + message[start:i]
     return octets, tuple(ttls), cycle, least
+
+
+def chain(message: bytes, asked: bytes, qtype: int) -> Chain | None:
+    """
+    Read a reply of CNAMEs in their order and records of the asked type at the last name, or an SOA.
+
+    None: it is something else. asked, errors: as above. Owners must be pointers, as nearly all
+    servers write them, to a label of the question or of what an earlier CNAME leads to: these stay
+    where they are, and as they are, whatever ages or rotates.
+    """
+    name = asked[:-4]
+    known = _labels(name)
+    start = i = HEADER + len(asked)
+    count = message[6] << 8 | message[7]
+    if count > _MAX_PLAIN:
+        return None
+    size = _SIZES.get(qtype, -1)
+    wanted = asked[-4:]
+    least = _TOP_BIT
+    names_behind: list[bytes] = []
+    ttls = []
+    starts = []
+    for _ in range(count):
+        if message[i] < 0xC0 or known.get((message[i] & 0x3F) << 8 | message[i + 1]) != name:
+            return None
+        kind = message[i + 2 : i + 6]
+        ttl, length = _FIXED(message, i + 6)
+        end = i + 12 + length
+        if kind == wanted:
+            if size >= 0 and length != size:
+                raise WireError(f"an address of {length} octets", None)
+            starts.append(i - 2)
+        elif kind == _CNAME and not starts and len(names_behind) < _MAX_LINKS:
+            name, after = _name(message, i + 12, known)
+            if after != end or name in names_behind or name == asked[:-4]:
+                return None
+            names_behind.append(name)
+        else:
+            return None
+        ttls.append(i + 4)
+        least = min(least, ttl if ttl < _TOP_BIT else 0)
+        i = end
+    if not names_behind:
+        return None
+    if not starts:
+        return _chain_to_nothing(message, asked, i, known, (ttls, least, names_behind))
+    if not _rest_is_sound(message, i):
+        return None
+    cycle = (*starts, i - 2) if len(starts) > 1 else ()
+    if len({message[a + 12 : b + 2] for a, b in pairwise(cycle)}) < len(cycle) - 1:
+        return None
+    octets = b"\x80\x80\0\1" + message[6:8] + b"\0\0\0\0" + asked + message[start:i]
+    return (octets, tuple(ttls), cycle, least), names_behind
+
+
+def _labels(name: bytes) -> dict[int, bytes]:
+    """Return what a pointer to each label of the question's name means, but the root."""
+    known = {}
+    at = 0
+    while name[at]:
+        known[HEADER + at] = name[at:]
+        at += 1 + name[at]
+    return known
+
+
+def _chain_to_nothing(
+    message: bytes,
+    asked: bytes,
+    i: int,
+    known: dict[int, bytes],
+    walked: tuple[list[int], int, list[bytes]],
+) -> Chain | None:
+    """Go on where the answer ends: with the SOA of a zone above the last name; errors: as above."""
+    ttls, least, names_behind = walked
+    if message[8:10] != b"\0\1" or message[i] < 0xC0:
+        return None
+    zone = known.get((message[i] & 0x3F) << 8 | message[i + 1])
+    rtype, rclass, ttl, length = _RECORD(message, i + 2)
+    if rtype != rr.SOA or rclass != rr.IN or not zone or not names.is_below(names_behind[-1], zone):
+        return None
+    end = i + 12 + length
+    _, after = _name(message, i + 12, known)
+    _, after = _name(message, after, known) if after else ("", 0)
+    if after + 20 != end or not _rest_is_sound(message, end, seen=1):
+        return None
+    least = min(least, ttl if ttl < _TOP_BIT else 0, int.from_bytes(message[end - 4 : end]))
+    head = b"\x80\x80\0\1" + message[6:8] + b"\0\1\0\0"
+    octets = head + asked + message[HEADER + len(asked) : end]
+    return (octets, (*ttls, i + 4), (), least), names_behind
+
+
+def _name(message: bytes, at: int, known: dict[int, bytes]) -> tuple[bytes, int]:
+    """
+    Return the folded name at an offset, and the offset behind it; note what its labels mean.
+
+    0: it is not a plain one.
+    """
+    places = []
+    while 0 < (length := message[at]) <= names.MAX_LABEL:
+        places.append(at)
+        at += 1 + length
+    if not length:
+        name = names.ROOT
+        at += 1
+    elif length >= 0xC0:
+        name = known.get((length & 0x3F) << 8 | message[at + 1], b"")
+        at += 2
+    else:
+        name = b""
+    if not name:
+        return b"", 0
+    for place in reversed(places):
+        name = known[place] = message[place : place + 1 + message[place]].lower() + name
+    return name, at if len(name) <= names.MAX_NAME else 0
 
 
 def nothing(message: bytes, asked: bytes) -> Kept | None:

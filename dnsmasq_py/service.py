@@ -149,7 +149,9 @@ class DnsForwarder:
         self._observed = self._observe() if options.recorder else None
         self._recorder = None if self._observed is None else self._observed.recorder
         self._forwarder.answering.recorder = self._recorder
-        self._backlog = Misses(reactor, self._forwarder.handle, self._counters)
+        self._backlog = Misses(
+            reactor, self._forwarder.handle, self._counters, self._dialer.datagrams
+        )
         streams = Streams(
             self._forwarder.handle, self._cache.ready, self._counters, recorder=self._recorder
         )

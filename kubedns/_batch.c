@@ -6,7 +6,9 @@
  * is not there is looked for on the table's shelf, and a reply made of it.  All else is handed to
  * Python.  See batch.py, and plainbatch.py and plainshelf.py for the same in Python.
  *
- * Threads: all of it belongs to the thread that calls `answer`, but `stopped`.  What others may
+ * What Python makes of these, many small datagrams by many sockets, leaves by `send_each`.
+ *
+ * Threads: a batch belongs to the thread that calls `answer` or `take`, but `stopped`.  What others may
  * change, answers and their table, is touched with the lock held; turns are kept alive until they
  * are sent, as the reactor's thread may have put others in their place by then.
  */
@@ -27,7 +29,7 @@
 #include <time.h>
 
 enum {
-    MOST = 64,                    /* datagrams in a batch */
+    MOST = 64,                    /* datagrams in a batch: AT_ONCE of plainbatch.py */
     ROOM = 4096,                  /* octets of a query; the kernel cuts the rest off */
     STRIDE = ROOM + 128,          /* else all heads fall on the same lines of the CPU cache */
     NOTES = 128,                  /* octets of ancillary data */
@@ -872,6 +874,73 @@ static PyObject *batch_answer(Batch *self, PyObject *args)
     return result;
 }
 
+/* Receive what is there, without waiting; return how many datagrams, or -1 with errno. */
+static int receive_now(Batch *self)
+{
+    int got;
+
+    for (int i = 0; i < self->used; i++) {
+        self->in[i].msg_hdr.msg_namelen = sizeof self->clients[i];
+        self->in[i].msg_hdr.msg_controllen = self->noting ? NOTES : 0;
+    }
+    got = recvmmsg(self->fd, self->in, MOST, MSG_DONTWAIT, NULL);
+    if (got < 0 && is_refused(errno)) {
+        ssize_t size = 0;
+        for (got = 0; got < MOST; got++) {
+            if ((size = recvmsg(self->fd, &self->in[got].msg_hdr, MSG_DONTWAIT)) < 0)
+                break;
+            self->in[got].msg_len = size;
+        }
+        if (!got)
+            got = -1;
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        got = 0;
+    self->used = got > 0 ? got : 0;
+    return got;
+}
+
+static PyObject *take(Batch *self, PyObject *table, Shelf *shelf, PyObject *misses,
+                      PyObject *failures)
+{
+    PyObject *type, *value, *traceback;
+    int got = receive_now(self), done = 0;
+
+    if (got < 0)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    if (got > 0)
+        done = divide(self, got, table, shelf, misses);
+    PyErr_Fetch(&type, &value, &traceback);
+    if (self->count && flush(self, failures) && done)
+        PyErr_WriteUnraisable((PyObject *)self);
+    else if (PyErr_Occurred())
+        done = -1;
+    if (type)
+        PyErr_Restore(type, value, traceback);
+    return done ? NULL : PyLong_FromLong(got);
+}
+
+static PyObject *batch_take(Batch *self, PyObject *args)
+{
+    PyObject *table, *misses, *failures, *result;
+    Shelf *shelf;
+
+    if (!PyArg_ParseTuple(args, "O!O!O!", &PyDict_Type, &table, &PyList_Type, &misses,
+                          &PyList_Type, &failures))
+        return NULL;
+    if (self->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "a batch belongs to one thread at a time");
+        return NULL;
+    }
+    if (!(shelf = shelf_of(table)) && PyErr_Occurred())
+        return NULL;
+    self->busy = 1;
+    result = take(self, table, shelf, misses, failures);
+    Py_XDECREF(shelf);
+    self->busy = 0;
+    return result;
+}
+
 static PyObject *batch_stop(Batch *self, PyObject *Py_UNUSED(none))
 {
     __atomic_store_n(&self->stopped, 1, __ATOMIC_RELAXED);
@@ -927,9 +996,123 @@ static void batch_dealloc(Batch *self)
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
+/* Sending by any sockets */
+
+typedef struct {
+    int fd;
+    int errno_;                   /* why it could not be sent; 0: it was */
+    PyObject *octets;             /* held until it is sent */
+    socklen_t size;               /* of `to`; 0: the socket is connected */
+    union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; } to;
+} Parcel;
+
+/* Read an address as the socket module writes it; return its size, or 0 with an exception. */
+static socklen_t address_of(PyObject *address, Parcel *parcel)
+{
+    const char *host;
+    int port;
+    unsigned flow = 0, scope = 0;
+
+    if (!PyTuple_Check(address)) {
+        PyErr_SetString(PyExc_TypeError, "an address must be a tuple");
+        return 0;
+    }
+    if (!PyArg_ParseTuple(address, "si|II", &host, &port, &flow, &scope))
+        return 0;
+    memset(&parcel->to, 0, sizeof parcel->to);
+    if (PyTuple_GET_SIZE(address) == 2 && inet_pton(AF_INET, host, &parcel->to.v4.sin_addr) == 1) {
+        parcel->to.v4.sin_family = AF_INET;
+        parcel->to.v4.sin_port = htons(port);
+        return sizeof parcel->to.v4;
+    }
+    if (inet_pton(AF_INET6, host, &parcel->to.v6.sin6_addr) == 1) {
+        parcel->to.v6.sin6_family = AF_INET6;
+        parcel->to.v6.sin6_port = htons(port);
+        parcel->to.v6.sin6_flowinfo = htonl(flow);
+        parcel->to.v6.sin6_scope_id = scope;
+        return sizeof parcel->to.v6;
+    }
+    PyErr_SetString(PyExc_ValueError, "no IP address");
+    return 0;
+}
+
+/* Read one item of the list; return -1 with an exception. */
+static int parcel_of(PyObject *item, Parcel *parcel)
+{
+    PyObject *address, *owner;
+
+    if (!PyTuple_Check(item)) {
+        PyErr_SetString(PyExc_TypeError, "a parcel must be a tuple");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(item, "iSOO", &parcel->fd, &parcel->octets, &address, &owner))
+        return -1;
+    parcel->errno_ = 0;
+    parcel->size = 0;
+    if (address != Py_None && !(parcel->size = address_of(address, parcel)))
+        return -1;
+    Py_INCREF(parcel->octets);
+    return 0;
+}
+
+static void send_parcel(Parcel *parcel)
+{
+    const char *octets = PyBytes_AS_STRING(parcel->octets);
+    size_t size = PyBytes_GET_SIZE(parcel->octets);
+    struct sockaddr *to = parcel->size ? &parcel->to.any : NULL;
+
+    do {
+        parcel->errno_ = sendto(parcel->fd, octets, size, 0, to, parcel->size) < 0 ? errno : 0;
+    } while (parcel->errno_ == EINTR);
+}
+
+static PyObject *send_each(PyObject *Py_UNUSED(module), PyObject *list)
+{
+    Parcel parcels[MOST];
+    PyObject *failures;
+    Py_ssize_t at = 0;
+
+    if (!PyList_Check(list)) {
+        PyErr_SetString(PyExc_TypeError, "a list is needed");
+        return NULL;
+    }
+    if (!(failures = PyList_New(0)))
+        return NULL;
+    while (at < PyList_GET_SIZE(list) && !PyErr_Occurred()) {
+        int count = 0;
+        for (; count < MOST && at + count < PyList_GET_SIZE(list); count++)
+            if (parcel_of(PyList_GET_ITEM(list, at + count), &parcels[count]) < 0)
+                break;
+        Py_BEGIN_ALLOW_THREADS
+        for (int i = 0; i < count; i++)
+            send_parcel(&parcels[i]);
+        Py_END_ALLOW_THREADS
+        for (int i = 0; i < count; i++, at++) {
+            Py_DECREF(parcels[i].octets);
+            if (parcels[i].errno_ && !PyErr_Occurred()) {
+                PyObject *failure = Py_BuildValue("ni", at, parcels[i].errno_);
+                if (failure)
+                    PyList_Append(failures, failure);
+                Py_XDECREF(failure);
+            }
+        }
+    }
+    if (PyErr_Occurred())
+        Py_CLEAR(failures);
+    return failures;
+}
+
+static PyMethodDef functions[] = {
+    {"send_each", send_each, METH_O,
+     "Send datagrams; return which could not be sent (offset in the list, errno)."},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyMethodDef batch_methods[] = {
     {"answer", (PyCFunction)batch_answer, METH_VARARGS,
      "Answer what is in the table, until there is something else to do."},
+    {"take", (PyCFunction)batch_take, METH_VARARGS,
+     "Answer what is there, without waiting; return how many datagrams that were."},
     {"stop", (PyCFunction)batch_stop, METH_NOARGS,
      "Let `answer` return after the batch that it has in hand."},
     {NULL, NULL, 0, NULL},
@@ -955,6 +1138,7 @@ static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_batch",
     .m_size = -1,
+    .m_methods = functions,
 };
 
 PyMODINIT_FUNC PyInit__batch(void)

@@ -11,8 +11,14 @@ the other queries of the same batch were served.
 
 With `ring`, a `Ring` of records (plainring.py), each reply is noted there, in Python one of many.
 
-All of it belongs to one thread, but `stop`, which lets `answer` return after the batch it has in
-hand; who waits for a datagram is woken by `shutdown`. The socket must stay open until then.
+`take` does the same with what is there, on a plain socket, and waits for nothing. It returns how
+many datagrams that were, at most `AT_ONCE`: if fewer, there are no more.
+
+`send_each` sends what stands in a list of (descriptor, octets, address or None, owner), and returns
+what could not be sent: place in the list, and errno.
+
+All of a batch belongs to one thread at a time, but `stop`, which lets `answer` return after what it
+has in hand; who waits for a datagram is woken by `shutdown`. The socket must stay open until then.
 
 `_batch.c` is used where a compiler was when this was installed, unless KUBE_DNS_NATIVE=0 is in the
 environment; plainbatch.py everywhere else.
@@ -22,6 +28,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kubedns import plainbatch
+from kubedns.plainbatch import AT_ONCE as AT_ONCE
 from kubedns.plainbatch import ROOM as ROOM
 from kubedns.plainbatch import Missed as Missed
 from kubedns.plainbatch import Source as Source
@@ -30,6 +37,7 @@ from kubedns.plainshelf import Table as Table
 if TYPE_CHECKING:
     from kubedns.plainbatch import Batch as Batch
     from kubedns.plainbatch import Turning as Turning
+    from kubedns.plainbatch import send_each as send_each
     from kubedns.plainring import Ring as Ring
     from kubedns.plainshelf import Kept as Kept
     from kubedns.plainshelf import Shelf as Shelf
@@ -42,9 +50,11 @@ else:
         from kubedns._batch import Ring as Ring
         from kubedns._batch import Shelf as Shelf
         from kubedns._batch import Turning as Turning
+        from kubedns._batch import send_each as send_each
     except ImportError:
         from kubedns.plainbatch import Batch as Batch
         from kubedns.plainbatch import Turning as Turning
+        from kubedns.plainbatch import send_each as send_each
         from kubedns.plainring import Ring as Ring
         from kubedns.plainshelf import Kept as Kept
         from kubedns.plainshelf import Shelf as Shelf

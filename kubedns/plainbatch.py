@@ -19,6 +19,7 @@ from typing import Any
 from kubedns.plainring import Ring
 
 ROOM = 4096  # octets of a query; the kernel cuts the rest off
+AT_ONCE = 64  # datagrams that `take` answers at most
 MOST = 32  # datagrams in a batch
 _ANCILLARY = 128
 _NAME = 28  # octets of a socket address, of either family
@@ -28,6 +29,24 @@ _PART = struct.Struct("@PN")  # struct iovec
 
 Source = list[tuple[int, int, bytes]]  # ancillary data: where a reply leaves from
 Missed = tuple[bytes, Any, Source]  # the message, its client's socket address
+
+
+def send_each(parcels: list[Any]) -> list[tuple[int, int]]:
+    """
+    Send datagrams; return which could not be sent (offset in the list, errno).
+
+    Of each: descriptor, octets, address (None: the socket is connected), who has it as `socket`.
+    """
+    failures = []
+    for at, (_, octets, address, owner) in enumerate(parcels):
+        try:
+            if address is None:
+                owner.socket.send(octets)
+            else:
+                owner.socket.sendto(octets, address)
+        except OSError as error:
+            failures.append((at, error.errno or errno.EIO))
+    return failures
 
 
 class Turning:
@@ -56,6 +75,7 @@ class Batch:
         self, bound: socket.socket, *, any_address: bool, ring: Ring | None = None
     ) -> None:
         self._ring = ring
+        self._passed = 0  # replies of `take` since one was noted
         self.send_s = 0.0  # what sending one reply took, when it was measured last
         self._socket = bound
         self._stopped = False
@@ -70,6 +90,44 @@ class Batch:
         """Answer what is in the table, until there is something else to do."""
         while not (self._stopped or misses or failures):
             self._serve(table, misses, failures)
+
+    def take(self, table: dict[Any, Any], misses: list[Missed], failures: list[int]) -> int:
+        """Answer what is there, without waiting; return how many datagrams that were."""
+        receive = self._socket.recvfrom
+        send = self._socket.sendto
+        ready = table.get
+        on_shelf = _shelf_of(table)
+        ring = self._ring
+        now = time.monotonic()
+        faults: list[Exception] = []
+        for read in range(AT_ONCE):
+            try:
+                query, client = receive(ROOM, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                _raise(faults)
+                return read
+            try:
+                found = ready(query[2:])
+                if found is not None and (now < found.until or found.age(now)):
+                    uses = found.uses
+                    found.uses = uses + 1
+                    turns = found.turns
+                    octets = query[:2] + turns[uses % len(turns)]
+                elif (octets := on_shelf(query, now)) is None:
+                    misses.append((query, client, []))
+                    continue
+                send(octets, client)
+                if ring is not None:
+                    self._passed += 1
+                    if self._passed >= ring.every:
+                        ring.hit(query, octets[2:], client, now, self._passed)
+                        self._passed = 0
+            except OSError as error:  # the client's address, or its network
+                failures.append(error.errno or errno.EIO)
+            except Exception as error:  # one query must not cost another one its answer
+                faults.append(error)
+        _raise(faults)
+        return AT_ONCE
 
     def _serve_one(self, table: dict[Any, Any], misses: list[Missed], failures: list[int]) -> None:
         receive = self._socket.recvfrom
@@ -231,8 +289,7 @@ class _Many:
                     self._note(self._ring, last, replied - 1, t)
                     self._passed = 0
             self.send_s = (time.monotonic() - t) / replied
-        if faults:
-            raise faults[0] if len(faults) == 1 else ExceptionGroup("in a batch", faults)
+        _raise(faults)
         return True
 
     def _note(self, ring: Ring, i: int, replied: int, now: float) -> None:
@@ -269,6 +326,11 @@ class _Many:
             return socket.inet_ntop(socket.AF_INET, name[4:8]), port
         flow, scope = int.from_bytes(name[4:8]), struct.unpack_from("=I", name, 24)[0]
         return socket.inet_ntop(socket.AF_INET6, name[8:24]), port, flow, scope
+
+
+def _raise(faults: list[Exception]) -> None:
+    if faults:
+        raise faults[0] if len(faults) == 1 else ExceptionGroup("in a batch", faults)
 
 
 def as_source(item: tuple[int, int, bytes]) -> tuple[int, int, bytes]:

@@ -255,7 +255,7 @@ class KubeDns:
     def _respond_tcp(self, message: bytes, _: tuple[str, int]) -> Any:
         return self.responder.answer(message, tcp=True)
 
-    def _ready_tcp(self, message: bytes) -> bytes | None:
+    def _ready_tcp(self, message: bytes, _: tuple[str, int]) -> bytes | None:
         """Return a kept answer to a query without options in its fixed form."""
         answer = self.answers.table.get((message[2:], False))
         if answer is None or answer.until <= time.monotonic():

@@ -56,6 +56,7 @@ def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if request.param == "plain":
         monkeypatch.setattr(batch, "Batch", plainbatch.Batch)
         monkeypatch.setattr(batch, "Ring", plainring.Ring)
+        monkeypatch.setattr(batch, "send_each", plainbatch.send_each)
         monkeypatch.setenv("KUBE_DNS_NATIVE", "0")
         return
     monkeypatch.delenv("KUBE_DNS_NATIVE", raising=False)

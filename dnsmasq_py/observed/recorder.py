@@ -89,11 +89,10 @@ class Recorder:
         except Exception:  # nobody's answer depends on it
             self.faults += 1
 
-    def note_hit(self, query: bytes, turn: bytes, client: Any, *, tcp: bool) -> None:
-        """Note a reply that was ready, given by the reactor's thread."""
+    def note_hit(self, query: bytes, reply: bytes, client: Any) -> None:
+        """Note a reply that was ready, given over TCP by the reactor's thread."""
         try:
-            reply = query[:2] + turn
-            self.ring.add(query, reply, client, records.READY, self._clock(), -1.0, tcp)
+            self.ring.add(query, reply, client, records.READY, self._clock(), -1.0, True)
         except Exception:
             self.faults += 1
 

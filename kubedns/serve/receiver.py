@@ -224,10 +224,14 @@ class SocketThread:
             try:
                 self._batch.answer(self._table, misses, failures)
             finally:
-                for number in failures:
-                    self._drops.dropped[f"send: {os.strerror(number)}"] += 1
+                self._tell(failures)
                 if misses and not self._stopping:
                     self._hand_over(misses)
+
+    def _tell(self, failures: list[int]) -> None:
+        """Count replies that could not be sent, by their errno."""
+        for number in failures:
+            self._drops.dropped[f"send: {os.strerror(number)}"] += 1
 
     def _hand_over(self, misses: list[Missed]) -> None:
         """Let the reactor's thread answer these."""

@@ -26,7 +26,7 @@ _DEFAULT = Limits()
 
 Client = tuple[str, int]
 Respond = Callable[[bytes, Client], Answered]
-Ready = Callable[[bytes], bytes | None]
+Ready = Callable[[bytes, Client], bytes | None]
 
 
 @implementer(IHalfCloseableProtocol, IPullProducer)
@@ -133,7 +133,7 @@ class Stream(Protocol):
         """Return the reply to one query, or None when it is to come, or there is none."""
         factory = self.factory
         try:
-            answered = factory.ready(message) or factory.respond(message, self.client)
+            answered = factory.ready(message, self.client) or factory.respond(message, self.client)
         except Exception:
             send_failure(message, self._reply, factory.counters)
             return None
@@ -245,7 +245,7 @@ class Stream(Protocol):
         self.close()
 
 
-def _nothing_ready(_: bytes) -> None:
+def _nothing_ready(_message: bytes, _client: Client) -> None:
     return None
 
 
@@ -253,7 +253,7 @@ class StreamFactory(Factory):
     """
     Accepts connections.
 
-    respond: what answers a query of a client. ready: what is asked before it, with the query alone,
+    respond: what answers a query of a client. ready: what is asked before it, in the same way,
     for a reply that is there already; it may be set later.
     """
 

@@ -331,7 +331,7 @@ def test_7828_keepalive_is_answered_over_tcp_only_and_only_if_asked(replay: Repl
     assert int(found.otype) == 11
     assert replay.client_asks(octets).reply.options == ()
     assert replay.client_asks(f"{NAME} A", tcp=True).reply.options == ()
-    ready = replay.streams.ready(octets)
+    ready = replay.streams.ready(octets, ("127.0.0.1", 5))
     assert ready is None, "a query with options is looked at"
 
 

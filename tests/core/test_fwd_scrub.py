@@ -1,7 +1,9 @@
 """Replies read: the short way and the long one say the same, and what is broken is refused."""
 
+import contextlib
 import struct
 from collections.abc import Sequence
+from itertools import pairwise
 
 import dns.message
 import pytest
@@ -98,6 +100,132 @@ def test_what_is_unusual_goes_the_long_way(message: bytes) -> None:
         assert scrub.read(message, FOLDED, rr.A).octets is None
     except WireError:
         assert message.count(OPT) == 2
+
+
+ASKED = FOLDED + b"\0\1\0\1"
+B = "b.example.com."
+
+
+def alias(rdata: bytes, owner: bytes = b"\xc0\x0c") -> bytes:
+    return record(rdata, owner=owner, rtype=5)
+
+
+@pytest.mark.parametrize(
+    ("records", "behind"),
+    [
+        ([f"{NAME} 60 IN CNAME {B}", f"{B} 60 IN A 192.0.2.1"], [B]),
+        ([f"{NAME} 60 IN CNAME B.Example.Com.", f"{B} 60 IN A 192.0.2.1"], [B]),
+        ([f"{NAME} 60 IN CNAME example.com.", "example.com. 60 IN A 192.0.2.1"], ["example.com."]),
+        (
+            [f"{NAME} 60 IN CNAME x.cdn.example.", "x.cdn.example. 50 IN CNAME y.cdn.example.",
+             "y.cdn.example. 40 IN A 192.0.2.1", "y.cdn.example. 40 IN A 192.0.2.2"],
+            ["x.cdn.example.", "y.cdn.example."],
+        ),
+    ],
+    ids=["one alias", "in other letters", "to a name above", "two aliases, two addresses"],
+)  # fmt: skip
+def test_aliases_in_their_order_are_kept_as_they_are(records: list[str], behind: list[str]) -> None:
+    message = wire(records)
+    found = scrub.chain(message, ASKED, rr.A)
+    assert found is not None
+    (octets, ttls, cycle, ttl), names_behind = found
+    assert names_behind == [names.from_text(name) for name in behind]
+    assert response.read(b"id" + octets).answer == response.read(message).answer
+    assert [int.from_bytes(octets[at : at + 4]) for at in ttls] == [
+        int(each.split()[1]) for each in records
+    ]
+    assert ttl == min(int(each.split()[1]) for each in records)
+    assert len(cycle) == (3 if len(records) == 4 else 0)
+
+
+@pytest.mark.parametrize("zone", ["example.com.", B, "com."])
+def test_aliases_that_lead_to_nothing_are_kept_with_the_soa_that_says_so(zone: str) -> None:
+    """As of most names when they are asked for IPv6."""
+    message = wire([f"{NAME} 60 IN CNAME {B}"], authority=soa(zone, ttl=40, minimum=30))
+    found = scrub.chain(message, ASKED, rr.A)
+    assert found is not None
+    (octets, ttls, cycle, ttl), names_behind = found
+    assert names_behind == [names.from_text(B)]
+    kept, said = response.read(b"id" + octets), response.read(message)
+    assert (kept.answer, kept.authority) == (said.answer, said.authority)
+    assert [int.from_bytes(octets[at : at + 4]) for at in ttls] == [60, 40]
+    assert (cycle, ttl) == ((), 30)
+
+
+TARGET = b"\1b\xc0\x10"  # b.example.com, at HEAD + 12
+TO_TARGET = struct.pack(">H", 0xC000 | HEAD + 12)
+ADDRESS = record(owner=TO_TARGET)
+SOA = b"\0\0" + struct.pack(">IIIII", 1, 2, 3, 4, 50)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        by_hand(record(), counts=(1, 0, 0)),
+        by_hand(alias(TARGET), counts=(1, 0, 0)),
+        by_hand(alias(TARGET), record(SOA, owner=b"\xc0\x0c", rtype=6), counts=(1, 1, 0)),
+        by_hand(alias(TARGET), record(SOA[1:], owner=TO_TARGET, rtype=6), counts=(1, 1, 0)),
+        by_hand(alias(TARGET), record(SOA, owner=TO_TARGET, rtype=2), counts=(1, 1, 0)),
+        by_hand(alias(TARGET), record(), counts=(2, 0, 0)),
+        by_hand(alias(TARGET), record(owner=b"\1b\xc0\x10"), counts=(2, 0, 0)),
+        by_hand(alias(TARGET), record(owner=TO_TARGET, rtype=46), ADDRESS, counts=(3, 0, 0)),
+        by_hand(alias(TARGET), ADDRESS, ADDRESS, counts=(3, 0, 0)),
+        by_hand(alias(TARGET), record(owner=TO_TARGET, rclass=3), counts=(2, 0, 0)),
+        by_hand(alias(TARGET), ADDRESS, alias(b"\xc0\x0c", TO_TARGET), counts=(3, 0, 0)),
+        by_hand(alias(TARGET), ADDRESS, record(owner=b"\xc0\x10", rtype=2), counts=(2, 1, 0)),
+        by_hand(alias(b"\xc0\x0c"), record(), counts=(2, 0, 0)),
+        by_hand(alias(TARGET), alias(b"\xc0\x0c", TO_TARGET), record(), counts=(3, 0, 0)),
+        by_hand(alias(b"\0"), record(owner=b"\xc0\x28"), counts=(2, 0, 0)),
+        by_hand(alias(b"\xc0\x1c"), record(owner=b"\xc0\x1c"), counts=(2, 0, 0)),
+        by_hand(alias(b"\1b\xc0\x0d"), ADDRESS, counts=(2, 0, 0)),
+        by_hand(alias(TARGET + b"x"), ADDRESS, counts=(2, 0, 0)),
+        by_hand(alias(b"\x41" + TARGET), ADDRESS, counts=(2, 0, 0)),
+        by_hand(alias((b"\x3f" + b"x" * 63) * 4 + b"\xc0\x0c"), ADDRESS, counts=(2, 0, 0)),
+        by_hand(alias(TARGET), record(owner=TO_TARGET, ttl=0x0161C010), counts=(2, 0, 0))
+        + record(owner=struct.pack(">H", 0xC000 | HEAD + 12 + 4 + 6)),
+    ],
+    ids=[
+        "no alias", "nothing behind it", "an SOA beside it", "an SOA of 21", "no SOA",
+        "an address of the alias", "owner spelled out",
+        "a signature", "the same twice", "class", "an alias behind addresses", "a referral too",
+        "to itself", "a circle", "to the root", "to the root's label", "into a label",
+        "octets behind the name", "a label of another kind", "a name that is too long",
+        "a record more than it says",
+    ],
+)  # fmt: skip
+def test_other_aliases_go_the_long_way(message: bytes) -> None:
+    assert scrub.chain(message, ASKED, rr.A) is None
+
+
+def test_no_name_of_a_chain_may_stand_where_something_changes() -> None:
+    """TTLs age and addresses rotate: a name that was read there would become another one."""
+    ttl_at = HEAD + 6
+    for at in (ttl_at, HEAD, HEAD + 2, HEAD + 10):
+        first = record(TARGET, rtype=5, ttl=0x01610000)  # reads as the name a.
+        second = alias(struct.pack(">H", 0xC000 | at), TO_TARGET)
+        third = record(owner=struct.pack(">H", 0xC000 | at))
+        assert scrub.chain(by_hand(first, second, third, counts=(3, 0, 0)), ASKED, rr.A) is None
+
+
+def test_a_chain_has_ten_links_at_most() -> None:
+    hosts = [NAME, *(f"n{i}.example.com." for i in range(11))]
+    for links, short in ((10, True), (11, False)):
+        records = [f"{a} 60 IN CNAME {b}" for a, b in pairwise(hosts[: links + 1])]
+        message = wire([*records, f"{hosts[links]} 60 IN A 192.0.2.1"])
+        assert (scrub.chain(message, ASKED, rr.A) is not None) is short
+
+
+def test_an_address_of_a_wrong_length_behind_an_alias_is_broken() -> None:
+    message = by_hand(alias(TARGET), record(b"123", owner=TO_TARGET), counts=(2, 0, 0))
+    with pytest.raises(WireError):
+        scrub.chain(message, ASKED, rr.A)
+
+
+def test_every_prefix_of_a_chain_is_refused() -> None:
+    message = wire([f"{NAME} 60 IN CNAME {B}", f"{B} 60 IN A 192.0.2.1"])
+    for end in range(HEAD, len(message)):
+        with contextlib.suppress(IndexError, struct.error):
+            assert scrub.chain(message[:end], ASKED, rr.A) is None
 
 
 BROKEN = {

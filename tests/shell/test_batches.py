@@ -336,6 +336,119 @@ def test_a_wildcard_answers_from_the_address_that_was_asked(host: str) -> None:
         ours.close()
 
 
+# Without waiting
+
+
+def test_what_is_there_is_answered_without_waiting(ours: Ours) -> None:
+    """As many as one look may take; when there are fewer, there are no more."""
+    client = ours.client()
+    misses: list[Missed] = []
+    failures: list[int] = []
+    assert ours.batch.take(ours.table, misses, failures) == 0
+    total = batch.AT_ONCE + 20
+    for number in range(total):
+        client.send(number.to_bytes(2) + (KEY if number % 3 else b"unknown"))
+    looks = [ours.batch.take(ours.table, misses, failures) for _ in range(3)]
+    assert looks == [batch.AT_ONCE, 20, 0]
+    expected = [number for number in range(total) if not number % 3]
+    assert [int.from_bytes(query[:2]) for query, _, _ in misses] == expected
+    assert {address for _, address, _ in misses} == {client.getsockname()}
+    for number in range(total):
+        if number % 3:
+            assert client.recv(ROOM) == number.to_bytes(2) + REPLY
+    assert not failures
+
+
+def test_a_look_tells_of_replies_that_cannot_be_sent(ours: Ours) -> None:
+    ours.table[b"large"] = Given(bytes(70_000))
+    client = ours.client()
+    for octets in (b"..large", b".." + KEY, b"..large"):
+        client.send(octets)
+    failures: list[int] = []
+    assert ours.batch.take(ours.table, [], failures) == 3
+    assert failures == [errno.EMSGSIZE] * 2
+    assert client.recv(ROOM) == b".." + REPLY
+
+
+def test_a_fault_of_ours_in_a_look_costs_the_one_query(ours: Ours) -> None:
+    ours.table[b"broken"] = Given(b"x", until=-inf, ageing=_raises)
+    client = ours.client()
+    for octets in (KEY, b"broken", b"unknown", KEY):
+        client.send(b".." + octets)
+    misses: list[Missed] = []
+    with pytest.raises(ZeroDivisionError):
+        ours.batch.take(ours.table, misses, [])
+    assert [query for query, _, _ in misses] == [b"..unknown"]
+    assert [client.recv(ROOM) for _ in range(2)] == [b".." + REPLY] * 2
+    assert ours.batch.take(ours.table, misses, []) == 0
+
+
+def test_a_look_at_a_socket_that_cannot_be_read() -> None:
+    with socket.socket() as stream, pytest.raises(OSError, match="not connected"):
+        batch.Batch(stream, any_address=False).take({}, [], [])
+
+
+# Sending
+
+
+class Held:
+    """Who has a socket."""
+
+    def __init__(self, held: socket.socket) -> None:
+        self.socket = held
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_many_datagrams_by_several_sockets(host: str) -> None:
+    """Connected or not, in order; those that cannot be sent are told by their place."""
+    try:
+        ours = Ours(host)
+    except sockets.ListenError:
+        return
+    connected = ours.client(host)
+    client = ours.client(host)
+    parcels: list[Any] = []
+    for number in range(200):
+        octets = bytes(70_000) if number % 50 == 7 else b"%d" % number
+        if number % 2:
+            parcels.append((ours.socket.fileno(), octets, client.getsockname(), Held(ours.socket)))
+        else:
+            parcels.append((connected.fileno(), octets, None, Held(connected)))
+    before = [sys.getrefcount(octets) for _, octets, _, _ in parcels]
+    failures = batch.send_each(parcels)
+    assert failures == [(number, errno.EMSGSIZE) for number in (7, 57, 107, 157)]
+    assert before == [sys.getrefcount(octets) for _, octets, _, _ in parcels]
+    odd = [number for number in range(1, 200, 2) if number % 50 != 7]
+    assert [int(client.recv(ROOM)) for _ in odd] == odd
+    assert [int(ours.socket.recv(ROOM)) for _ in range(100)] == list(range(0, 200, 2))
+    assert batch.send_each([]) == []
+    ours.close()
+
+
+def test_a_socket_that_has_been_closed_sends_nothing(ours: Ours) -> None:
+    client = ours.client()
+    client.close()
+    assert batch.send_each([(-1, b"x", None, Held(client))]) == [(0, errno.EBADF)]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["no tuple", (), (0, "text", None, None), (0, b"x", "text", None),
+              (0, b"x", ("nonsense", 53), None), (0, b"x", ("127.0.0.1",), None)], ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("both_ways", ["native"], indirect=True)
+def test_what_cannot_be_read_is_a_fault_and_those_before_it_are_sent(
+    ours: Ours, wrong: object
+) -> None:
+    client = ours.client()
+    good = (ours.socket.fileno(), b"good", client.getsockname(), None)
+    with pytest.raises((TypeError, ValueError)):
+        batch.send_each([good, wrong, good])  # type: ignore[list-item]
+    assert client.recv(ROOM) == b"good"
+
+
+# Its end
+
+
 def test_it_stops_when_told_to(ours: Ours) -> None:
     """Blocked, and in a flood of questions that it could answer for ever."""
     for flooded in (False, True):

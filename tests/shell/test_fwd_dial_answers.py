@@ -278,12 +278,70 @@ def test_an_attempt_that_is_cancelled_before_it_hears_of_its_refusal_hears_nothi
     assert exchange.reasons == []
 
 
-def test_a_query_that_no_datagram_can_hold_fails_at_once(bench: Bench) -> None:
-    attempt = bench.attempt()
+def test_a_query_that_no_datagram_can_hold_fails_in_the_next_turn(bench: Bench) -> None:
+    exchange = Exchange()
+    attempt = bench.attempt(exchange)
     attempt.message = bytes(70_000)
-    with pytest.raises(OSError, match="too long"):
-        bench.dialer.send(attempt, 0.0)
+    bench.dialer.send(attempt, 0.0)
+    assert exchange.reasons == []  # not from within send
+    bench.reactor.advance(0)
+    assert exchange.reasons == ["Message too long"]
+
+
+def test_of_what_is_sent_in_one_turn_a_refusal_fails_what_was_out_before(make: Make) -> None:
+    """ICMP's word on the first query is met by the second, which is sent once more; and so on."""
+    bench = make(Options(query_port=0))
+    server = closed_port()
+    exchanges = [Exchange() for _ in range(3)]
+    cancelled = Exchange()
+    departures = bench.dialer.datagrams.departures
+    departures.begin()
+    for exchange in exchanges:
+        bench.send(exchange, server)
+    bench.dialer.cancel(bench.send(cancelled, server))
+    departures.end()
+    assert not any(exchange.reasons for exchange in exchanges)
+    bench.reactor.advance(0)
+    assert [exchange.reasons for exchange in exchanges] == [["Connection refused"]] * 3
+    assert cancelled.reasons == []
+
+
+def test_a_socket_that_is_closed_in_a_turn_has_sent_what_was_to_be_sent(make: Make) -> None:
+    """Else its number might be another socket's by then."""
+    bench = make(Options(query_port=0))
+    departures = bench.dialer.datagrams.departures
+    departures.begin()
+    attempt = bench.send()
     bench.dialer.cancel(attempt)
+    bench.dialer.datagrams.close(attempt.line[0])
+    assert bench.upstream.query()[0][2:] == attempt.message
+    departures.end()
+
+
+def test_one_turn_sends_more_than_fits_into_one_call(bench: Bench) -> None:
+    departures = bench.dialer.datagrams.departures
+    departures.begin()
+    for _ in range(200):
+        bench.send()
+    departures.end()
+    assert len(bench.upstream.queries(200)) == 200
+
+
+def test_a_fault_of_ours_in_a_turn_does_not_end_reading(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: object) -> None:
+        raise ZeroDivisionError
+
+    exchange = Exchange()
+    bench.send(exchange)
+    query, client = bench.upstream.query()
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.dialer.datagrams, "_read_each", fault)
+        bench.answer(reply(query), client)
+    assert bench.counters.exceptions == 1
+    bench.reactor.read()
+    assert exchange.messages == [reply(query)]
 
 
 def test_after_five_seconds_nobody_waits_and_then_everything_is_closed(bench: Bench) -> None:

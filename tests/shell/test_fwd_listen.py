@@ -1,9 +1,10 @@
 """The client side on loopback: receivers answer what is ready, all else goes to the forwarder."""
 
-import queue
+import select
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from dnsmasq_py import interfaces
+from dnsmasq_py.counters import Counters
+from dnsmasq_py.datagrams import Datagrams
 from dnsmasq_py.listen import CacheReceiver, Misses, Streams
 from dnsmasq_py.options import Options
 from kubedns.batch import Table
@@ -27,33 +30,63 @@ pytestmark = pytest.mark.usefixtures("both_ways")
 
 
 class Reactor:
-    """A thread that runs what receivers hand over, one after the other."""
+    """A thread that runs what receivers hand over, and reads what the dialer's sockets get."""
 
     seconds = staticmethod(time.monotonic)
 
     def __init__(self) -> None:
-        self.calls: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
+        self.calls: deque[Callable[[], Any]] = deque()
         self.failures: list[BaseException] = []
+        self._readers: list[Any] = []
+        self._stopped = False
+        self._wake, self._woken = socket.socketpair()
+        self.datagrams = Datagrams(
+            self, Counters(), time.monotonic, lambda: None, most=10, max_size=4096
+        )
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def callFromThread(self, call: Callable[..., Any], *args: Any) -> None:
-        self.calls.put(lambda: call(*args))
+        self.calls.append(lambda: call(*args))
+        self._wake.send(b"x")
 
     def callLater(self, _: float, call: Callable[..., Any]) -> None:
-        self.calls.put(call)
+        self.callFromThread(call)
+
+    def addReader(self, reader: Any) -> None:  # noqa: N802
+        self._readers.append(reader)
+
+    def removeReader(self, reader: Any) -> None:  # noqa: N802
+        self._readers.remove(reader)
 
     def _run(self) -> None:
-        while (call := self.calls.get()) is not None:
+        while not self._stopped:
+            ready, _, _ = select.select([self._woken, *self._readers], [], [])
             try:
-                call()
+                if self._woken in ready:
+                    self._woken.recv(1)
+                    self.calls.popleft()()
+                for reader in self._readers:
+                    if reader in ready:
+                        reader.doRead()
             except BaseException as error:  # a test looks at it
                 self.failures.append(error)
 
+    def has(self, receiver: CacheReceiver) -> bool:
+        """Tell whether the reactor's thread reads a receiver's socket."""
+        return receiver.socket.fileno() in self.datagrams._others
+
     def stop(self) -> None:
-        self.calls.put(None)
+        def stop() -> None:
+            self._stopped = True
+            self.datagrams.close_all()
+
+        self.callFromThread(stop)
         self._thread.join(timeout=DEADLINE_S)
+        self._wake.close()
+        self._woken.close()
         assert not self.failures
+        assert not self.datagrams.counters.exceptions
 
 
 @pytest.fixture
@@ -76,7 +109,7 @@ def made_receiver(replay: Replay, reactor: Reactor, host: str) -> CacheReceiver:
     made = CacheReceiver(
         sockets.udp(host, 0),
         replay.cache.ready,
-        Misses(reactor, replay.forwarder.handle, replay.counters),
+        Misses(reactor, replay.forwarder.handle, replay.counters, reactor.datagrams),
         replay.counters,
         any_address=sockets.is_wildcard(host),
     )
@@ -219,23 +252,162 @@ def test_misses_that_come_thick_are_all_answered_each_to_its_client(
     assert not replay.counters.exceptions
 
 
-def test_reading_on_survives_a_client_that_cannot_be_reached(
-    receiver: CacheReceiver, replay: Replay, monkeypatch: pytest.MonkeyPatch
+plain = pytest.mark.parametrize("receiver", ["127.0.0.1"], indirect=True)
+REFUSED = query(f"{NAME} AXFR", flags="RD").to_wire()  # a miss that is answered at once
+
+
+def ask(one: socket.socket, *messages: bytes) -> None:
+    """Ask, and wait for as many replies."""
+    for message in messages:
+        one.send(message)
+    for _ in messages:
+        one.recv(4096)
+
+
+def given_over(receiver: CacheReceiver, reactor: Reactor, one: socket.socket) -> None:
+    """Ask for what is not in the cache until the reactor's thread reads the socket."""
+    ends = time.monotonic() + DEADLINE_S
+    while not reactor.has(receiver):
+        assert time.monotonic() < ends
+        ask(one, *[REFUSED] * 20)
+
+
+@plain
+def test_while_misses_come_thick_the_reactor_reads_and_the_thread_is_parked(
+    receiver: CacheReceiver, replay: Replay, reactor: Reactor
 ) -> None:
-    class Unreachable:
-        def recvfrom(self, *_: int) -> tuple[bytes, tuple[str, int]]:
-            return ASKED, ("127.0.0.1", 0)
+    with client(receiver) as one:
+        given_over(receiver, reactor, one)
+        for _ in range(20):
+            ask(one, *[REFUSED] * 10, ASKED)
+        assert reactor.has(receiver), "as most are misses"
+        assert receiver._thread.is_alive()
+    assert not replay.counters.exceptions
 
-        def sendto(self, *_: object) -> None:
-            raise OSError(22, "Invalid argument")
 
-    for _ in range(3):
-        replay.client_asks(ASKED)
-    with monkeypatch.context() as patched:
-        patched.setattr(receiver, "_any_address", False)
-        patched.setattr(receiver, "socket", Unreachable())
-        receiver.read_on(time.monotonic() + 0.01)
-    assert replay.counters.dropped["send: Invalid argument"], "and reads on"
+@pytest.mark.parametrize("receiver", ["0.0.0.0"], indirect=True)
+def test_a_wildcard_socket_stays_with_its_thread(receiver: CacheReceiver, reactor: Reactor) -> None:
+    """A reply must leave from the address that was asked."""
+    with client(receiver) as one:
+        for _ in range(20):
+            ask(one, *[REFUSED] * 20)
+    assert not reactor.has(receiver)
+
+
+@plain
+def test_the_thread_gets_the_socket_back_when_most_are_hits(
+    receiver: CacheReceiver, reactor: Reactor
+) -> None:
+    """Then nothing that the reactor has to do keeps a hit waiting."""
+    with client(receiver) as one:
+        for _ in range(3):
+            ask(one, ASKED)
+        given_over(receiver, reactor, one)
+        ends = time.monotonic() + DEADLINE_S
+        while reactor.has(receiver):
+            assert time.monotonic() < ends
+            ask(one, *[ASKED] * 20)
+        is_busy, may_go_on = threading.Event(), threading.Event()
+
+        def be_busy() -> None:
+            is_busy.set()
+            may_go_on.wait(DEADLINE_S)
+
+        reactor.callFromThread(be_busy)
+        assert is_busy.wait(DEADLINE_S)
+        try:
+            ask(one, *[ASKED] * 50)
+        finally:
+            may_go_on.set()
+
+
+@plain
+def test_the_thread_gets_the_socket_back_when_it_cannot_be_read(
+    receiver: CacheReceiver, reactor: Reactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells of that, and pauses; the reactor would try again for ever."""
+
+    class Broken:
+        def take(self, *_: object) -> int:
+            raise OSError(12, "Cannot allocate memory")
+
+    with client(receiver) as one:
+        given_over(receiver, reactor, one)
+        with monkeypatch.context() as patched:
+            patched.setattr(receiver, "_batch", Broken())
+            reactor.callFromThread(receiver.read, time.monotonic())
+            until(lambda: not reactor.has(receiver))
+        ask(one, ASKED)
+
+
+@plain
+def test_it_stops_while_its_thread_is_parked(receiver: CacheReceiver, reactor: Reactor) -> None:
+    with client(receiver) as one:
+        given_over(receiver, reactor, one)
+    receiver.stop()
+    assert not receiver._thread.is_alive()
+    assert receiver.socket.fileno() == -1
+    assert not reactor.datagrams._others
+
+
+@plain
+def test_a_socket_that_is_offered_when_it_closes_is_not_read_any_more(
+    receiver: CacheReceiver, reactor: Reactor
+) -> None:
+    receiver.halt()
+    receiver.take_over()
+    assert not reactor.has(receiver)
+    receiver.stop()
+    assert not receiver._thread.is_alive()
+
+
+@plain
+def test_what_the_reactor_reads_too_late_is_dropped(
+    receiver: CacheReceiver, reactor: Reactor, replay: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What costs nothing is answered all the same."""
+    with client(receiver) as one:
+        for _ in range(3):
+            ask(one, ASKED)
+        given_over(receiver, reactor, one)
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + 3)
+        monkeypatch.setattr(receiver, "_empty_at", -1e9)
+        one.send(REFUSED)
+        until(lambda: replay.counters.dropped["too old"] == 1)
+        ask(one, ASKED)
+
+
+@plain
+def test_a_fault_of_ours_while_the_reactor_reads(
+    receiver: CacheReceiver, reactor: Reactor, replay: Replay
+) -> None:
+    """It costs the one query, is counted, and the socket is read on."""
+    with client(receiver) as one:
+        given_over(receiver, reactor, one)
+        replay.cache.ready[b"\1\0 broken"] = object()  # type: ignore[assignment]
+        one.send(b"\0\1\1\0 broken")
+        ask(one, REFUSED)
+        until(lambda: replay.counters.exceptions == 1)
+        del replay.cache.ready[b"\1\0 broken"]
+        assert reactor.has(receiver)
+
+
+@plain
+def test_a_client_that_cannot_be_reached_is_counted_at_the_end_of_the_turn(
+    receiver: CacheReceiver, replay: Replay
+) -> None:
+    """And costs the others nothing."""
+    with client(receiver) as one:
+        address = one.getsockname()
+        departures = receiver._datagrams.departures
+        departures.begin()
+        for to in (("127.0.0.1", 0), address):
+            receiver._sender(to, [])(b"reply")
+        assert not replay.counters.dropped
+        departures.end()
+        assert one.recv(4096) == b"reply"
+    assert replay.counters.dropped == {"send: Invalid argument": 1}
 
 
 # Streams
@@ -248,7 +420,7 @@ def test_tcp_takes_ready_replies_and_counts_them(replay: Replay) -> None:
             for _ in range(2):
                 replay.client_asks(ASKED)
             assert replay.cache.ready
-        reply = streams.ready(number.to_bytes(2) + ASKED[2:])
+        reply = streams.ready(number.to_bytes(2) + ASKED[2:], ("127.0.0.1", 5))
         assert reply is not None
         assert reply[:2] == number.to_bytes(2)
         assert len(decoded(reply).answer[0]) == 3
@@ -256,7 +428,7 @@ def test_tcp_takes_ready_replies_and_counts_them(replay: Replay) -> None:
     assert replay.counters.tcp_hits == 6
     assert replay.counters.queries["tcp", 0] == 6
     replay.time_passes(70)
-    assert streams.ready(ASKED) is None
+    assert streams.ready(ASKED, ("127.0.0.1", 5)) is None
 
 
 def test_tcp_gets_its_reply_now_or_later_or_never(replay: Replay) -> None:
@@ -287,7 +459,10 @@ def test_a_tcp_client_that_is_gone_when_its_reply_comes(replay: Replay) -> None:
 
 def test_streams_have_a_clock_of_their_own() -> None:
     replay = Replay()
-    assert Streams(replay.forwarder.handle, Table(), replay.counters).ready(ASKED) is None
+    assert (
+        Streams(replay.forwarder.handle, Table(), replay.counters).ready(ASKED, ("127.0.0.1", 5))
+        is None
+    )
 
 
 # Where to listen

@@ -183,7 +183,8 @@ def test_a_table_of_ready_replies_is_asked_first() -> None:
         return b"looked up"
 
     server = Server(respond)
-    server.factory.ready = {b"\0\1" + ASKED[2:]: b"was there"}.get
+    there = {b"\0\1" + ASKED[2:]: b"was there"}
+    server.factory.ready = lambda message, _: there.get(message)
     stream, transport = server.connect()
     stream.dataReceived(_framed(b"\0\1" + ASKED[2:], b"\0\2" + ASKED[2:]))
     assert _replies(transport) == [b"was there", b"looked up"]
