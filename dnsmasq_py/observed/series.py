@@ -12,7 +12,7 @@ from dnsmasq_py.observed.watch import Observed
 from kubedns.wire import name as names
 
 _RANKS = 10
-_PREFIX = "dnsmasq_py_"
+_PREFIX = "kubedns_forwarder_"
 
 
 def collect(observed: Observed | None) -> Iterator[Metric]:

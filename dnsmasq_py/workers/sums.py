@@ -56,7 +56,7 @@ _ALIKE = {
     "kubedns_forwarder_feed_purges",
 }
 _COUNTED = ("counter", "histogram")
-_TOP_NAMES = "dnsmasq_py_top_name_queries"
+_TOP_NAMES = "kubedns_forwarder_top_name_queries"
 _MOST_NAMES = 10
 
 # Numbers of the status page, by their last key; all others are summed up.

@@ -67,17 +67,17 @@ def test_names_asked_for_most_are_ranked_anew() -> None:
 
     def told(*counts: tuple[str, int]) -> list[Any]:
         samples = [
-            ["dnsmasq_py_top_name_queries", {"rank": str(rank), "name": name}, count]
+            ["kubedns_forwarder_top_name_queries", {"rank": str(rank), "name": name}, count]
             for rank, (name, count) in enumerate(counts, 1)
         ]
-        return [["dnsmasq_py_top_name_queries", "gauge", "Help.", samples]]
+        return [["kubedns_forwarder_top_name_queries", "gauge", "Help.", samples]]
 
     one = told(*((f"n{i}.", 100 - i) for i in range(10)))
     two = told(("n9.", 90), *((f"m{i}.", 50 - i) for i in range(9)))
     ((_, _, _, samples),) = sums.metrics([one, two], None)
     assert len(samples) == 10
     assert samples[0] == [
-        "dnsmasq_py_top_name_queries",
+        "kubedns_forwarder_top_name_queries",
         {"rank": "1", "name": "n9."},
         181,
     ]

@@ -187,9 +187,9 @@ def test_series_are_bounded_and_name_no_client() -> None:
     seen.walks("github.com")
     seen.observed.look()
     found = {each.name: each.samples for each in series.collect(seen.observed)}
-    top = found["dnsmasq_py_top_name_queries"]
+    top = found["kubedns_forwarder_top_name_queries"]
     assert [each.labels["rank"] for each in top] == [str(rank) for rank in range(1, 11)]
     assert (top[0].labels["name"], top[0].value) == ("name0.example.", 20)
-    assert found["dnsmasq_py_search_waste_queries"][0].value == 6
-    assert len(found["dnsmasq_py_findings"]) == len(KINDS)
+    assert found["kubedns_forwarder_search_waste_queries"][0].value == 6
+    assert len(found["kubedns_forwarder_findings"]) == len(KINDS)
     assert "10.0.0" not in str(found)
