@@ -238,7 +238,10 @@ def _different(known: Facts) -> str:
     if known.glibc.ends == known.musl.ends or ANSWER not in (known.glibc.ends, known.musl.ends):
         return ""
     full = known.answered.name if known.answered else ""
-    return f"the full name with a final dot works for both: {plain(full)}" if full else ""
+    steps = (*known.glibc.steps, *known.musl.steps)
+    if not full or any(each.name == full and each.rcode in FAILING for each in steps):
+        return ""
+    return f"the full name with a final dot works for both: {plain(full)}"
 
 
 def _ndots(known: Facts) -> str:
@@ -261,7 +264,9 @@ def _search(known: Facts) -> str:
         (
             each
             for each in known.glibc.steps
-            if not each.final and (each.rcode in FAILING or (each.ms or 0.0) >= _SLOW_MS)
+            if not each.final
+            and each.name != f"{known.found.name}."
+            and (each.rcode in FAILING or (each.ms or 0.0) >= _SLOW_MS)
         ),
         None,
     )
