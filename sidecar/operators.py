@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -21,7 +22,7 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 
 from kubedns.nameserver import quote
-from sidecar import page
+from sidecar import page, verdict
 from sidecar.access import Bucket
 from sidecar.asking import Asks
 from sidecar.explain import lines, request, seen, written
@@ -46,6 +47,7 @@ _FRESH_S = 2.0  # how old what is seen may be for the status page
 _MAX_EXPLAINING = 4  # at the same time
 _MAX_TOP = 100
 _PAGE_TOP = 10
+_MAX_REMARKS = 3
 _MAX_PODS = 50  # of one question to kubedns
 
 
@@ -177,7 +179,7 @@ class Operators:
         zone = self._zone()
         inquiry = Inquiry(
             wanted,
-            Around(zone, node_search(self._node_resolv, zone), self._server),
+            Around(zone, node_search(self._node_resolv, zone), self._server, self._remarks()),
             fetch=self._fetch,
             asker=self._asker,
             clock=self._clock,
@@ -193,6 +195,13 @@ class Operators:
         neighbour = self._state.neighbours.get("kubedns")
         told = (neighbour.status or {}).get("zone") if neighbour else None
         return told if isinstance(told, str) and told else "cluster.local."
+
+    def _remarks(self) -> tuple[str, ...]:
+        """Return what of its configuration the forwarder, who knows the routes, does not take."""
+        known = self._state.neighbours.get("dnsmasq")
+        if known is None or known.status is None or known.error:
+            return ()
+        return tuple(islice(verdict.bad_configuration(known.name, known.status), _MAX_REMARKS))
 
     def _fetch(self, who: str, path: str, patience_s: float) -> "Deferred[Page]":
         address = self._neighbours.address(who)
