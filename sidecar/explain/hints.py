@@ -193,6 +193,12 @@ def _no_upstream(known: Facts) -> str:
     return "no upstream servers are known: give upstreamNameservers in the ConfigMap kube-dns"
 
 
+def _dns(known: Facts) -> str:
+    if not known.dns_away:
+        return ""
+    return "look at the container dnsmasq of this pod: its log, and whether it restarts"
+
+
 def _kubedns(known: Facts) -> str:
     if not any(each.rule == "cluster" and not each.ours.has("outside") for each in known.failing()):
         return ""
@@ -321,6 +327,7 @@ _RULES: tuple[tuple[str, Callable[[Facts], str]], ...] = (
     ("stub-domain", _stub),
     ("upstream", _upstream),
     ("upstream", _no_upstream),
+    ("dns", _dns),
     ("kubedns", _kubedns),
     ("api-server", _api_away),
     ("stale", _expired),

@@ -238,6 +238,7 @@ CASES = [
         f"for who asks it; kubedns knows {WEB}: 192.0.2.1",
         away={"dnsmasq": "connection refused", "dns": "connection refused by 127.0.0.1:53"},
         hints=V4 | {
+            "dns": "look at the container dnsmasq of this pod: its log, and whether it restarts",
             "forwarder-away": "the forwarder: connection refused; this is explained without it",
         },
     ),
