@@ -205,13 +205,14 @@ class Cache:
         for ready in list(self.ready.values()):
             self._count(ready)
 
-    def is_cut(self, folded: bytes, zone: bytes, route: object, now: float) -> bool:
+    def cut_by(self, folded: bytes, zone: bytes, route: object, now: float) -> bytes | None:
         """
-        Tell whether a name above this one, in or at a zone, is known not to exist (RFC 8020).
+        Return the highest name above this one, in or at a zone, known not to exist (RFC 8020).
 
         Only by what was heard by this route, whose server can be trusted to know its empty
-        non-terminals.
+        non-terminals. One look at each name above, however many do not exist.
         """
+        found = None
         while folded != zone and folded[0]:
             folded = names.parent(folded)
             for rtype in (rr.A, rr.AAAA):
@@ -223,8 +224,9 @@ class Cache:
                     and stored.octets[4:6] == b"\0\0"  # else it is said of a CNAME's target
                     and now < stored.dies()
                 ):
-                    return True
-        return False
+                    found = folded
+                    break
+        return found
 
     def _make_room(self, now: float, *, entries: int = 0, octets: int = 0) -> None:
         """Evict until there is room for more; every entry has a place in the queue."""

@@ -375,13 +375,11 @@ class Forwarder:
 
     def cut_by(self, folded: bytes, route: Route, now: float) -> bytes | None:
         """Return the name of the cluster above this one that is known not to exist, if any is."""
-        is_cut = self.cache.is_cut
         for zone in self.routes.cluster_zones:
-            if names.is_below(folded, zone) and is_cut(folded, zone, route, now):
-                above = names.parent(folded)
-                while is_cut(above, zone, route, now):
-                    above = names.parent(above)
-                return above
+            if names.is_below(folded, zone):
+                above = self.cache.cut_by(folded, zone, route, now)
+                if above is not None:
+                    return above
         return None
 
     def _said_of(self, name: bytes, now: float) -> tuple[int, str] | None:

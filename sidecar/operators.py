@@ -14,14 +14,17 @@ import json
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 
 from kubedns.nameserver import quote
-from sidecar import page
+from kubedns.serve.http import Page as Refused
+from kubedns.serve.http import asked_of
+from sidecar import page, verdict
 from sidecar.access import Bucket
 from sidecar.asking import Asks
 from sidecar.explain import lines, request, seen, written
@@ -39,13 +42,12 @@ log = Logger()
 Address = tuple[str, int]
 PATHS = ("/explain", "/top", "/findings", "/recorder")
 POLICY = page.OPERATORS_SECURITY_POLICY
-_MAX_QUERY = 4096  # octets
-_MAX_KEYS = 20
 _PATIENCE_S = 2.0
 _FRESH_S = 2.0  # how old what is seen may be for the status page
 _MAX_EXPLAINING = 4  # at the same time
 _MAX_TOP = 100
 _PAGE_TOP = 10
+_MAX_REMARKS = 3
 _MAX_PODS = 50  # of one question to kubedns
 
 
@@ -120,10 +122,9 @@ class Operators:
 
     async def _made(self, asking: Any) -> Reply | None:
         """Make a page; None: it has been written already."""
-        try:
-            asked = _query(asking.uri.partition(b"?")[2])
-        except RequestError as error:
-            return _bad(error)
+        asked = asked_of(asking.uri)
+        if isinstance(asked, Refused):
+            return Reply(str(asked.body), PLAIN, asked.status)
         path = asking.path.decode("ascii", "replace")
         if path == "/recorder":
             return await self._recorder(asked, asking)
@@ -177,7 +178,7 @@ class Operators:
         zone = self._zone()
         inquiry = Inquiry(
             wanted,
-            Around(zone, node_search(self._node_resolv, zone), self._server),
+            Around(zone, node_search(self._node_resolv, zone), self._server, self._remarks()),
             fetch=self._fetch,
             asker=self._asker,
             clock=self._clock,
@@ -193,6 +194,13 @@ class Operators:
         neighbour = self._state.neighbours.get("kubedns")
         told = (neighbour.status or {}).get("zone") if neighbour else None
         return told if isinstance(told, str) and told else "cluster.local."
+
+    def _remarks(self) -> tuple[str, ...]:
+        """Return what of its configuration the forwarder, who knows the routes, does not take."""
+        known = self._state.neighbours.get("dnsmasq")
+        if known is None or known.status is None or known.error:
+            return ()
+        return tuple(islice(verdict.bad_configuration(known.name, known.status), _MAX_REMARKS))
 
     def _fetch(self, who: str, path: str, patience_s: float) -> "Deferred[Page]":
         address = self._neighbours.address(who)
@@ -337,24 +345,6 @@ _RECORDS = {
     "pcap": "application/vnd.tcpdump.pcap",
     "summary": JSON,
 }
-
-
-def _query(query: bytes) -> dict[str, str]:
-    """Return the first value of each key; raises RequestError."""
-    if len(query) > _MAX_QUERY:
-        raise RequestError(f"query string: more than {_MAX_QUERY} octets")
-    try:
-        pairs = parse_qsl(
-            query.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_MAX_KEYS,
-        )
-    except UnicodeDecodeError:
-        raise RequestError("query string: not UTF-8") from None
-    except ValueError:
-        raise RequestError(f"query string: more than {_MAX_KEYS} keys") from None
-    return dict(reversed(pairs))
 
 
 def _format(asked: Mapping[str, str]) -> str:

@@ -172,6 +172,13 @@ def remarks_of(neighbour: Neighbour, health: Health | None = None) -> Iterator[s
 
 
 def _of_both(name: str, status: Mapping[str, Any]) -> Iterator[str]:
+    yield from bad_configuration(name, status)
+    if status.get("exceptions"):
+        yield f"{name} met {status['exceptions']} faults of its own, its log tells more"
+
+
+def bad_configuration(name: str, status: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what of its configuration a process does not take."""
     errors = status.get("config", {}).get("errors") or {}
     if isinstance(errors, Mapping):
         bad = [f"{key}: {text}" for key, text in errors.items()]
@@ -179,8 +186,6 @@ def _of_both(name: str, status: Mapping[str, Any]) -> Iterator[str]:
         bad = [f"{_place(each)}: {each.get('reason', '')}" for each in errors]
     for each in bad:
         yield f"{name} keeps its last good configuration of {each}"
-    if status.get("exceptions"):
-        yield f"{name} met {status['exceptions']} faults of its own, its log tells more"
 
 
 def _place(problem: Mapping[str, str]) -> str:

@@ -30,12 +30,14 @@ class Name:
     """
     What is said about a name, to each type alike unless `only` names the one that has records.
 
-    rcode: SILENT: nothing comes. ours, theirs: fields of the pages of kubedns and the forwarder.
+    rcode: SILENT: nothing comes; otherwise: that of other types than `only`, the same if empty.
+    ours, theirs: fields of the pages of kubedns and the forwarder.
     """
 
     rcode: str = "NXDOMAIN"
     answers: Sequence[str] = ()
     only: str = ""
+    otherwise: str = ""
     ede: str = ""
     took_s: float = 0.001
     ours: Mapping[str, Any] = field(default_factory=dict)
@@ -119,7 +121,8 @@ class Cluster:
             self.now += patience_s
             return Answer(None, patience_s, self.away.get("dns", "no reply"))
         reply = dns.message.make_response(asked)
-        reply.set_rcode(dns.rcode.from_text(name.rcode))
+        as_is = name.only in ("", rtype) or not name.otherwise
+        reply.set_rcode(dns.rcode.from_text(name.rcode if as_is else name.otherwise))
         if answers := self._answers(name, rtype):
             reply.answer.append(dns.rrset.from_text(question.name, 5, "IN", rtype, *answers))
         if name.ede:

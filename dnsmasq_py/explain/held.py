@@ -63,7 +63,7 @@ def cut_by(forwarder: Forwarder, folded: bytes, qtype: int, now: float) -> str |
     """
     Name the kept NXDOMAIN that answers for this question: of another type, or of a name above.
 
-    The same conditions as those under which clients get it (Forwarder, Cache.is_cut).
+    The same conditions as those under which clients get it (Forwarder, Cache.cut_by).
     """
     for other in _SAID_FOR_ALL:
         key = folded + other.to_bytes(2) + _IN + b"\0"

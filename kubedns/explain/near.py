@@ -24,15 +24,19 @@ def distance(one: bytes, other: bytes, limit: int) -> int:
     one, other = one[: len(one) - alike], other[: len(other) - alike]
     if not (one and other):
         return len(one) or len(other)
+    # A cell further from the diagonal than the limit has more slips than that.
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, here in enumerate(one, 1):
-        before, last, row = row, before, [i]
-        for j, there in enumerate(other, 1):
+        before, last, row = row, before, [limit + 1] * (len(other) + 1)
+        if i <= limit:
+            row[0] = i
+        for j in range(max(1, i - limit), min(len(other), i + limit) + 1):
+            there = other[j - 1]
             cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (here != there))
             if i > 1 and j > 1 and here == other[j - 2] and one[i - 2] == there:
                 cost = min(cost, last[j - 2] + 1)
-            row.append(cost)
+            row[j] = cost
         if min(row) > limit:
             return limit + 1
     return min(row[-1], limit + 1)

@@ -202,15 +202,16 @@ class _Pages:
             return Page("404 page not found\n", 404)
         try:
             if isinstance(make, Asking):
-                asked = _asked(request.uri.partition(b"?")[2])
+                asked = asked_of(request.uri)
                 return asked if isinstance(asked, Page) else make.make(asked)
             return make()
         except Exception:
             return _failed(Failure(), request)
 
 
-def _asked(query: bytes) -> dict[str, str] | Page:
-    """Return the first value of each key of a query string, or why there are none."""
+def asked_of(uri: bytes) -> dict[str, str] | Page:
+    """Return the first value of each key of a request's query string, or what is wrong with it."""
+    query = uri.partition(b"?")[2]
     if len(query) > _MAX_QUERY:
         return bad_request(f"query string: more than {_MAX_QUERY} octets")
     try:

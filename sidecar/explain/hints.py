@@ -193,6 +193,12 @@ def _no_upstream(known: Facts) -> str:
     return "no upstream servers are known: give upstreamNameservers in the ConfigMap kube-dns"
 
 
+def _dns(known: Facts) -> str:
+    if not known.dns_away:
+        return ""
+    return "look at the container dnsmasq of this pod: its log, and whether it restarts"
+
+
 def _kubedns(known: Facts) -> str:
     if not any(each.rule == "cluster" and not each.ours.has("outside") for each in known.failing()):
         return ""
@@ -238,7 +244,10 @@ def _different(known: Facts) -> str:
     if known.glibc.ends == known.musl.ends or ANSWER not in (known.glibc.ends, known.musl.ends):
         return ""
     full = known.answered.name if known.answered else ""
-    return f"the full name with a final dot works for both: {plain(full)}" if full else ""
+    steps = (*known.glibc.steps, *known.musl.steps)
+    if not full or any(each.name == full and each.rcode in FAILING for each in steps):
+        return ""
+    return f"the full name with a final dot works for both: {plain(full)}"
 
 
 def _ndots(known: Facts) -> str:
@@ -261,7 +270,9 @@ def _search(known: Facts) -> str:
         (
             each
             for each in known.glibc.steps
-            if not each.final and (each.rcode in FAILING or (each.ms or 0.0) >= _SLOW_MS)
+            if not each.final
+            and each.name != f"{known.found.name}."
+            and (each.rcode in FAILING or (each.ms or 0.0) >= _SLOW_MS)
         ),
         None,
     )
@@ -316,6 +327,7 @@ _RULES: tuple[tuple[str, Callable[[Facts], str]], ...] = (
     ("stub-domain", _stub),
     ("upstream", _upstream),
     ("upstream", _no_upstream),
+    ("dns", _dns),
     ("kubedns", _kubedns),
     ("api-server", _api_away),
     ("stale", _expired),

@@ -44,11 +44,16 @@ Fetch = Callable[[str, str, float], "Deferred[Fetched]"]
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What is known before anything is asked. server: the forwarder's DNS; zone: with final dot."""
+    """
+    What is known before anything is asked.
+
+    zone: with final dot. server: the forwarder's DNS. remarks: one line each, told as notes.
+    """
 
     zone: str = "cluster.local."
     node_search: tuple[str, ...] = ()
     server: tuple[str, int] = ("127.0.0.1", 53)
+    remarks: tuple[str, ...] = ()
 
 
 class Inquiry:
@@ -79,7 +84,7 @@ class Inquiry:
         self._heard: dict[tuple[str, str], Heard] = {}  # in the order in which they were put
         self._pages: dict[tuple[str, str], tuple[_Paged, _Paged]] = {}
         self._away: dict[str, str] = {}  # who, and why
-        self._notes: list[str] = []
+        self._notes = list(around.remarks)
 
     async def explain(self) -> Explanation:
         """Go through all of it."""

@@ -326,10 +326,11 @@ def test_what_is_below_a_name_that_does_not_exist_does_not_either() -> None:
         ("x.cluster.local", False),
         ("cluster.local", False),
     ):
-        assert cache.is_cut(names.from_text(name), zone, ROUTE, NOW) is cut, name
+        found = cache.cut_by(names.from_text(name), zone, ROUTE, NOW)
+        assert (found is not None) is cut, name
     below = names.from_text("x.nope.cluster.local")
-    assert not cache.is_cut(below, zone, ROUTE, NOW + 6)
-    assert not cache.is_cut(below, zone, object(), NOW), "somebody else said so"
+    assert cache.cut_by(below, zone, ROUTE, NOW + 6) is None
+    assert cache.cut_by(below, zone, object(), NOW) is None, "somebody else said so"
 
 
 # Whatever happens, in any order

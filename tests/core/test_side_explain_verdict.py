@@ -238,6 +238,7 @@ CASES = [
         f"for who asks it; kubedns knows {WEB}: 192.0.2.1",
         away={"dnsmasq": "connection refused", "dns": "connection refused by 127.0.0.1:53"},
         hints=V4 | {
+            "dns": "look at the container dnsmasq of this pod: its log, and whether it restarts",
             "forwarder-away": "the forwarder: connection refused; this is explained without it",
         },
     ),
@@ -305,6 +306,24 @@ CASES = [
             "search": "the search domain corp.example. costs time at each look-up: "
             "github.com.corp.example. takes 0.0 s and ends with SERVFAIL",
         } | V4,
+    ),
+    Case(
+        "half of the answer fails, and stops musl however the name is written",
+        "web", {WEB: resolving(otherwise="SERVFAIL")},
+        "web resolves to 192.0.2.1 for glibc, but not for musl: it stops at "
+        "web.prod.svc.cluster.local., which fails with SERVFAIL",
+        hints={"kubedns": "look at the container kubedns of this pod: its log, and whether it "
+               "restarts"},
+    ),
+    Case(
+        "a name that fails before the search list is gone through is no search domain",
+        "web.test", {"web.test.": Name("SERVFAIL"), "web.test.corp.example.": resolving()},
+        "web.test resolves to 192.0.2.1 for glibc, but not for musl: a name with 1 dot and "
+        "ndots:1 is tried only as it is there",
+        query={"ndots": "1", "search": "corp.example"},
+        hints=V4 | {
+            "resolvers": "the full name with a final dot works for both: web.test.corp.example.",
+        },
     ),
     Case(
         "no pod has such an address",

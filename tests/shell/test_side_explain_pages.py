@@ -21,7 +21,7 @@ from sidecar.access import TokenFile
 from sidecar.ask import Asker
 from sidecar.door import Door
 from sidecar.operators import Neighbours, Operators
-from sidecar.state import State
+from sidecar.state import Neighbour, State
 
 # The module is typed as the interface without its clock and sockets.
 reactor: Any = installed
@@ -183,6 +183,16 @@ class OperatorsPages(TestCase):
         factory.noisy = False
         await TCP4ClientEndpoint(reactor, "127.0.0.1", port).connect(factory)
         return Reply(await asking.got.addTimeout(60, reactor))
+
+    async def test_a_part_of_the_configuration_that_is_not_taken(self) -> None:
+        """The ConfigMap names a stub domain, but for a slip in it the forwarder knows of none."""
+        bad = {"key": "stubDomains", "position": "", "reason": "not a domain name"}
+        self.state.neighbours["dnsmasq"] = Neighbour(
+            "dnsmasq", "127.0.0.1:1", 0.0, {"config": {"errors": [bad]}}, error=""
+        )
+        told = (await self.get(self.open(), "/explain?name=web.acme.local.")).told
+        kept = "dnsmasq keeps its last good configuration of stubDomains: not a domain name"
+        self.assertIn(kept, told["notes"])
 
     # Who
 
