@@ -7,9 +7,11 @@ operator's browser is nobody: it may send requests to loopback addresses, by nam
 (DNS rebinding), so Host must be a loopback one, and what another site starts is refused.
 """
 
+import errno
 import hashlib
 import hmac
 import logging
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -68,6 +70,8 @@ class TokenFile:
             seen = found.st_mtime_ns, found.st_size, found.st_ino
             if seen == self._seen:
                 return
+            if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for
+                raise OSError(errno.EINVAL, "it is no file")
             # From here on a change is seen at the next look.
             with self._path.open("rb") as opened:
                 token = opened.read(_MAX_TOKEN + 1).strip()

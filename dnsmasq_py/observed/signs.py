@@ -136,6 +136,7 @@ class Signs:
             and aaaa >= _LEAST_AAAA
             and aaaa >= _AAAA * whole
             and not any(each.has_aaaa for each in windows)
+            and any(each.has_a for each in windows)  # else they ask for what does not exist
         ):
             text = _NO_IPV6.format(100 * aaaa / whole)
             self._found.seen("aaaa-on-ipv4-only", "", text, now, more)

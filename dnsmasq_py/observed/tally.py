@@ -29,7 +29,7 @@ class Window:
     What was counted. began: seconds since the epoch; answered: by rcode, when it began.
 
     names: name and type; failing: with the rcode behind them; wasted: names. looked: transactions,
-    by what they stand for. a, aaaa: questions for these; has_aaaa: of them, those with an answer.
+    by what they stand for. a, aaaa: questions for these; has_a, has_aaaa: those with an answer.
     """
 
     began: float
@@ -41,6 +41,7 @@ class Window:
     looked: float = 0
     waste: float = 0
     a: float = 0
+    has_a: float = 0
     aaaa: float = 0
     has_aaaa: float = 0
 
@@ -74,6 +75,8 @@ class Tally:
         qtype = question[-2:]
         if qtype == _A:
             window.a += weight
+            if answered:
+                window.has_a += weight
         elif qtype == _AAAA:
             window.aaaa += weight
             if answered:

@@ -29,6 +29,7 @@ log = Logger()
 AWAY_S = 10.0  # so long nothing must have been heard of the API server to say so
 _RENEWED_S = 5.0  # how old the time in a sentence may grow
 _MAX_KEPT_S = 30.0
+_QUIET_S = 60.0  # between two lines of the log about faults in here
 _SEARCHING_S = 0.02  # of a second, for names that were perhaps meant: a flood gets bare facts
 
 _OTHER = 0  # INFO-CODEs of RFC 8914
@@ -56,6 +57,7 @@ class Sentences:
         self._stopwatch = stopwatch
         self._second = 0
         self._spent_s = 0.0  # in that second
+        self._failed_at = -inf
 
     @property
     def away_s(self) -> float | None:
@@ -83,12 +85,19 @@ class Sentences:
             try:
                 text = why(self._facts(), qname, qtype, result)
             except Exception:
-                log.failure("while explaining an answer")
+                self._failed()
             self._spent_s += self._stopwatch() - began
         away_s = self.away_s
         if away_s is not None:
             return (_STALE, _stale(away_s, text)), min(_RENEWED_S, self._kept_s)
         return (None, inf) if text is None else ((_OTHER, text), self._kept_s)
+
+    def _failed(self) -> None:
+        """Log a fault that is being handled: seldom, as any question may meet it."""
+        now = self._clock()
+        if now - self._failed_at >= _QUIET_S:
+            self._failed_at = now
+            log.failure("while explaining an answer")
 
     def refusal(self, qname: bytes, reason: str) -> str:
         """Return the sentence for a folded name that is not ours; reason: in a few words."""

@@ -3,7 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sidecar.explain.shapes import Busy, Client, Explanation, Finding, Question, Step, Top
+from sidecar.explain.shapes import (
+    Busy,
+    Client,
+    Explanation,
+    Finding,
+    Question,
+    Step,
+    Top,
+)
 from sidecar.report import utc
 
 

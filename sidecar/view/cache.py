@@ -7,7 +7,16 @@ from sidecar.state import Neighbour, Sample, State
 from sidecar.view import charts
 from sidecar.view.charts import Chart
 from sidecar.view.told import Told
-from sidecar.view.words import NONE, When, count, octets, per_second, percent, span, when
+from sidecar.view.words import (
+    NONE,
+    When,
+    count,
+    octets,
+    per_second,
+    percent,
+    span,
+    when,
+)
 
 _ROWS = 10  # of the table below the charts
 

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from sidecar.explain import shapes
 from sidecar.view.reading import Reading
 from sidecar.view.told import plain
-from sidecar.view.words import NONE, When, count, counted, moment, octets, percent, span, when
+from sidecar.view.words import (
+    NONE,
+    When,
+    count,
+    counted,
+    moment,
+    octets,
+    percent,
+    span,
+    when,
+)
 
 _MOST = 10  # lines of a list
 _MOST_FINDINGS = 20
