@@ -84,6 +84,9 @@ class Line:
                 self.socket.send(query)
             except OSError as error:
                 number = error.errno or errno.EIO
+                if number == errno.ECONNREFUSED:  # of what left behind this one: any of them
+                    self.datagrams.fail_soon(self, dict(self.pending), number)
+                    return
             else:
                 return
         if this in self.pending:
@@ -152,8 +155,8 @@ class Datagrams:
 
     def join(self, fd: int, read: Callable[[float], None]) -> None:
         """Read another's socket too; read: called when there is something, with now."""
-        self._others[fd] = read
         self._epoll.register(fd, select.EPOLLIN)
+        self._others[fd] = read
 
     def leave(self, fd: int) -> None:
         """Leave a socket that has joined to its owner, who has not closed it yet."""

@@ -256,8 +256,9 @@ class Express:
                     kept, behind = found
             else:
                 kept = scrub.nothing(message, asked)
-                if message[11] and scrub.extended_error(message) is not None:
-                    kept = None
+            is_missing = kept is not None and kept[0][7]  # of these it may be said why
+            if is_missing and message[11] and scrub.extended_error(message) is not None:
+                kept = None
         except (IndexError, struct.error, KubednsError):
             kept = None
         if (

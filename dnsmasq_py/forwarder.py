@@ -192,7 +192,7 @@ class Forwarder:
             return
         asked = _asked(query)
         key = asked.key
-        stored = self.cache.entries.get(key)
+        stored = None if local is not None else self.cache.entries.get(key)
         if stored is not None and not self._is_current(key, stored, query.folded):
             stored = None
         if stored is not None and now < stored.dies():
@@ -413,10 +413,16 @@ class Forwarder:
         if stored.epoch == self.epoch:
             return True
         if all(self._goes_to(n, r) for n, r in ((folded, stored.route), *stored.chain)):
-            stored.epoch = self.epoch
+            # Receivers do not look at what is known here, which may have come since.
+            if self._is_others(key):
+                stored.epoch = self.epoch
             return True
         self.cache.drop(key)
         return False
+
+    def _is_others(self, key: bytes) -> bool:
+        """Tell whether nothing is known here of a question, by its key in the cache."""
+        return self.local.answer(key[:-5], key[-5] << 8 | key[-4]) is None
 
     def held(self, key: bytes) -> Stored | None:
         """Return what the cache has for a key, expired or not, as far as it may still be given."""
@@ -535,7 +541,10 @@ class Forwarder:
     def _resolved(
         self, key: bytes, asked: Question, parent: Resolution, now: float
     ) -> Outcome | Resolution:
-        stored = self.cache.entries.get(key)
+        local = self.local.answer(asked.folded, asked.qtype)
+        if local is not None and local.onward is None:
+            return made_here(asked, local, now)
+        stored = None if local is not None else self.cache.entries.get(key)
         fresh = stored is not None and now < stored.dies()
         if stored is not None and fresh and self._is_current(key, stored, asked.folded):
             return stored
@@ -546,9 +555,6 @@ class Forwarder:
         known = self._under_way(key)
         if known is not None:
             return known
-        local = self.local.answer(asked.folded, asked.qtype)
-        if local is not None and local.onward is None:
-            return made_here(asked, local, now)
         where = self._where(asked)
         if isinstance(where, LocalAnswer):
             return made_here(asked, where, now)
@@ -653,7 +659,7 @@ class Forwarder:
 
     def keep(self, resolution: Resolution, stored: Stored, now: float) -> None:
         """Store what was found out; receivers give it unless the configuration changed."""
-        if resolution.epoch == self.epoch:
+        if resolution.epoch == self.epoch and self._is_others(resolution.key):
             stored.epoch = self.epoch
         self.keeping.keep(resolution.key, stored, resolution.since, now)
 

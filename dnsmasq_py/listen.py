@@ -65,9 +65,11 @@ class Misses(Backlog):
         try:
             super()._drain()
         finally:
-            departures.end()
-        while self._offered:
-            self._offered.pop().take_over()
+            try:
+                departures.end()
+            finally:  # their threads wait
+                while self._offered:
+                    self._offered.pop().take_over()
 
 
 class CacheReceiver(SocketThread):
@@ -117,9 +119,12 @@ class CacheReceiver(SocketThread):
         """Read the socket in the thread's place, from now on."""
         if self._stopping:
             self._resume()
-        else:
-            self._shift.begin(time.monotonic())
+            return
+        self._shift.begin(time.monotonic())
+        try:
             self._datagrams.join(self.socket.fileno(), self.read)
+        except (OSError, ValueError):  # no room for it in the epoll object, or that is closed
+            self._resume()
 
     def give_back(self) -> None:
         """Let the thread read again, if it does not."""
@@ -135,11 +140,11 @@ class CacheReceiver(SocketThread):
         misses: list[Missed] = []
         failures: list[int] = []
         got = 0
+        is_broken = False
         try:
             got = self._batch.take(self._table, misses, failures)
-        except OSError:  # the thread meets it again, tells, and pauses
-            self.give_back()
-            return
+        except OSError:
+            is_broken = True
         except Exception:
             self._counters.exceptions += 1
             log.failure("in a receiver")
@@ -153,7 +158,8 @@ class CacheReceiver(SocketThread):
                 answer(query, client, self._sender(client, source))
         if got < AT_ONCE:
             self._empty_at = now
-        if self._shift.is_over(got, len(misses), waited, now):
+        # What is broken the thread meets again, tells, and pauses.
+        if is_broken or self._shift.is_over(got, len(misses), waited, now):
             self.give_back()
 
     def _waited(self, now: float) -> float:

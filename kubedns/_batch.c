@@ -369,6 +369,8 @@ static int write_reply(Shelf *self, const Asked *asked, Kept *kept, double now, 
             return 0;
         if (at >= start && at < end)
             at += at < middle ? end - middle : start - middle;
+        if (at > size - 4)  /* it lay across `middle` */
+            return 0;
         memcpy(to + at, &number, 4);
     }
     if (asked->is_edns) {

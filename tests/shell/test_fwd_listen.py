@@ -341,6 +341,40 @@ def test_the_thread_gets_the_socket_back_when_it_cannot_be_read(
 
 
 @plain
+@pytest.mark.parametrize("where", ["join", "end of the turn"])
+def test_the_thread_goes_on_when_the_reactor_cannot_take_the_socket(
+    receiver: CacheReceiver,
+    reactor: Reactor,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    """No room in the epoll object, or a fault at the end of the turn in which it is offered."""
+    failed = []
+    end = reactor.datagrams.departures.end
+
+    def no_room(*_: object) -> None:
+        failed.append(where)
+        raise OSError(28, "No space left on device")
+
+    def no_end() -> None:
+        end()
+        if receiver._misses._offered:
+            no_room()
+
+    with client(receiver) as one, monkeypatch.context() as patched:
+        if where == "join":
+            patched.setattr(reactor.datagrams, "join", no_room)
+        else:
+            patched.setattr(reactor.datagrams.departures, "end", no_end)
+        ends = time.monotonic() + DEADLINE_S
+        while not failed:
+            assert time.monotonic() < ends
+            ask(one, *[REFUSED] * 20)
+        ask(one, *[REFUSED] * 20, ASKED)
+    reactor.failures = [each for each in reactor.failures if not isinstance(each, OSError)]
+
+
+@plain
 def test_it_stops_while_its_thread_is_parked(receiver: CacheReceiver, reactor: Reactor) -> None:
     with client(receiver) as one:
         given_over(receiver, reactor, one)
