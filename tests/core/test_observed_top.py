@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from typing import Any
 
 from dnsmasq_py.observed.topmost import Topmost, together
 from dnsmasq_py.observed.watch import MOST
@@ -164,3 +165,24 @@ def test_a_flood_of_unique_names_and_clients_takes_no_more_memory() -> None:
     assert len(window.names) == 512
     assert len(seen.observed._walks) <= 1024
     assert seen.top()["transactions"] == 6000
+
+
+def test_in_the_long_run_a_part_is_looked_at_however_much_is_asked() -> None:
+    """A thousand queries a second for a minute: half of them are, the others are counted in."""
+    seen = Seen()
+    looked = 0
+    add = seen.observed.tally.add
+
+    def counted(*args: Any, **named: Any) -> None:
+        nonlocal looked
+        looked += 1
+        add(*args, **named)
+
+    seen.observed.tally.add = counted  # type: ignore[method-assign]
+    for _ in range(300):
+        seen.asks("web.example.", times=200)
+        seen.time_passes(0.2)
+        seen.observed.look()
+    assert 25_000 <= looked <= 31_000
+    (first,) = seen.observed.top(1)["names"]
+    assert 55_000 <= first["queries"] <= 65_000
