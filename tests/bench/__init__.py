@@ -25,7 +25,7 @@ churn       (h)                             fresh       a change, seen through a
 names       (i) cached names                scale       (i) clusters; updates: one changed endpoint
 wide        (j)                             workers     two beside one
 pod_memory, startup, recovery, weather      what is about the pod alone, and what may befall it
-explain     a name explained by the sidecar
+explain     a name explained by the sidecar     pairs       what a part of ours costs a hit
 
 upstream    the upstreams as processes: ``upstream.c``, ``stub_upstream``; dot: one that speaks TLS
 stub_upstream   upstreams that lose, delay, fail and freeze as a script says

@@ -1,4 +1,7 @@
-"""How long the sidecar takes to explain a name: what a person waits for, without the live try."""
+"""
+What explanations cost: how long the sidecar takes for one, as a person waits for it (without the
+live try), and how much dearer a hit is that the flight recorder notes.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ from urllib.parse import urlencode
 
 from tests.bench.bench import Bench, say
 from tests.bench.figures import Figure, figure
+from tests.bench.fronts import FRONTS, PLAIN
+from tests.bench.goals import WITHOUT_RECORDER
+from tests.bench.pairs import hits
 from tests.bench.systems import POD
 from tests.realapi.mounted import mount
 from tests.sidecar.pod import Pod
@@ -35,6 +41,12 @@ def measure(bench: Bench) -> Iterator[Figure]:
     new = new[_WARM_UP:]
     yield figure("explain.new", f"{title}, that nobody asked for yet", "ms", {POD: new}, note)
     yield figure("explain.known", f"{title}, all in the cache", "ms", {POD: known})
+    for key, title, ours in (
+        ("explain.hit", "a hit with the recorder and without", FRONTS[0]),
+        ("explain.hit-plain", "the same in pure Python", PLAIN[0]),
+    ):
+        without = ours.named(WITHOUT_RECORDER, more=("--recorder=off",))
+        yield hits(bench, key, title, ours, without)
 
 
 def _took_ms(pod: Pod, name: str) -> float:

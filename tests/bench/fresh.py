@@ -12,17 +12,15 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
-from tests.bench.bench import Bench, say, warm_up
-from tests.bench.compare import costs, rounds
-from tests.bench.dnsperf import Load
+from tests.bench.bench import Bench, say
 from tests.bench.figures import Figure, figure
 from tests.bench.fronts import FRONTS
 from tests.bench.goals import WITHOUT_FEED
 from tests.bench.objects import NAMESPACES, BenchService
+from tests.bench.pairs import hits
 from tests.bench.question import Question
 from tests.bench.systems import POD, Running
 from tests.realapi.api import Api, path_of
@@ -167,12 +165,5 @@ def _seen(
 
 def _price(bench: Bench) -> Figure:
     """Return what a cached answer costs with the feed and without."""
-    say("fresh: a hit with the feed and without")
-    load = Load(bench.files.cluster(bench.services(0)))
     without = FRONTS[0].named(WITHOUT_FEED, feed=False)
-    with ExitStack() as stack:
-        running = bench.start([FRONTS[0], without], bench.setting, stack)
-        warm_up(running, load)
-        pairs, seconds = (10, 0.3) if bench.quick else (24, 0.5)
-        cells = rounds(running, [load] * pairs, seconds, failed=bench.leave_out)
-        return replace(costs("fresh", "a hit with the feed and without", cells), key="fresh.hit")
+    return hits(bench, "fresh.hit", "a hit with the feed and without", FRONTS[0], without)
