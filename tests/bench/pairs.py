@@ -1,4 +1,4 @@
-"""What a part of the forwarder costs a hit: with it and without it, in many short rounds in turns."""
+"""What a part of the forwarder costs a hit: with it and without, in many short rounds in turns."""
 
 from __future__ import annotations
 
