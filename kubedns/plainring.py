@@ -10,6 +10,7 @@ that of hits only one of `every` is noted, which then stands for all of them. Se
 who finds another one at it goes on without, so nobody ever waits here.
 """
 
+import mmap
 import socket
 import struct
 import threading
@@ -46,7 +47,8 @@ class Ring:
         self.octets = octets
         self.next = self.first = 0
         self.every = _EVERY
-        self._arena = bytearray(octets)
+        # No page of it is there before it is written to, as in the native piece.
+        self._arena = mmap.mmap(-1, octets, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._starts = [0] * slots
         self._end = self._lap = 0  # positions, which grow for ever; lap: of the arena's begin
         self._lock = threading.Lock()
