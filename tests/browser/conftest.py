@@ -8,10 +8,10 @@ import pytest
 
 from sidecar.explain.shapes import Explanation
 from sidecar.state import State
+from tests.absent import unavailable
 from tests.browser import explanations, states
 from tests.browser.chromium import Chromium, missing
 from tests.browser.serving import Operating, Serving
-from tests.forwarder.conftest import unavailable
 
 Serve = Callable[[State], Serving]
 Operate = Callable[..., Operating]

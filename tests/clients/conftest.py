@@ -9,13 +9,13 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests.absent import unavailable
 from tests.clients import place as places
 from tests.clients.capture import Capture
 from tests.clients.place import RESOLV, Place
 from tests.clients.pod import Pod, running
 from tests.clients.resolvers import Asker, Resolver, missing
 from tests.clients.table import Table
-from tests.forwarder.conftest import unavailable
 
 
 class StartAsker(Protocol):

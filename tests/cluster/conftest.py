@@ -10,10 +10,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
+from tests.absent import unavailable
 from tests.cluster import images, podtext
 from tests.cluster.cluster import Cluster
 from tests.cluster.configmap import ConfigMap
@@ -30,13 +30,6 @@ NEEDS = (
 PLUGINS = Path("/usr/lib/cni/ptp")
 WORLD = (Path(__file__).parent / "manifests" / "world.yaml").read_text()
 CLIENTS = ("client", "client-default", "client-host", "client-none", "web-0", "web-1")
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Skip the test for want of something on this machine; CI must have everything."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def lacking() -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import pytest
 
+from tests.absent import unavailable
 from tests.forwarder import peers
 from tests.forwarder.behaviours import answers
 from tests.forwarder.program import NO_LOCAL_FILES, ORIGINAL, Forwarder
@@ -39,13 +39,6 @@ class StartServer(Protocol):
     """Starts a scripted server, to be stopped when the test is over."""
 
     def __call__(self, play: Play = ..., **rest: object) -> Scripted: ...
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Skip the test for want of something on this machine; CI must have everything."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

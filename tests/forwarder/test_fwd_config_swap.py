@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.absent import unavailable
 from tests.forwarder.behaviours import (
     GOOD,
     SERVFAIL,
@@ -25,7 +26,7 @@ from tests.forwarder.behaviours import (
     udp_or_tcp,
     zone,
 )
-from tests.forwarder.conftest import Start, StartServer, unavailable
+from tests.forwarder.conftest import Start, StartServer
 from tests.forwarder.program import ROOT
 from tests.forwarder.scripted import Play, Scripted
 from tests.realapi.mounted import mount

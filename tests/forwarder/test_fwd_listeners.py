@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.absent import unavailable
 from tests.forwarder.behaviours import GOOD
 from tests.forwarder.client import query
-from tests.forwarder.conftest import Start, StartServer, unavailable
+from tests.forwarder.conftest import Start, StartServer
 from tests.forwarder.program import ORIGINAL, Forwarder
 from tests.netns.wire import NEAR, Wire, missing
 from tests.realapi.ports import free_port

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.forwarder.conftest import unavailable
+from tests.absent import unavailable
 from tests.forwarder.program import ROOT
 from tests.netns.wire import ALSO_FAR, FAR, NEAR, Wire, missing
 from tests.realapi.mounted import mount

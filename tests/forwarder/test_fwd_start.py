@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.absent import unavailable
 from tests.forwarder.behaviours import GOOD, answers
-from tests.forwarder.conftest import Start, StartServer, unavailable
+from tests.forwarder.conftest import Start, StartServer
 from tests.forwarder.program import ORIGINAL, Forwarder, run
 from tests.forwarder.scripted import Act, Asked, Play
 from tests.realapi.ports import free_port

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from dnsmasq_py import hotlist
+from tests.absent import unavailable
 from tests.forwarder.behaviours import GOOD, SERVFAIL, answers, fails, silent
 from tests.forwarder.client import data, ede, query
-from tests.forwarder.conftest import Start, StartServer, unavailable
+from tests.forwarder.conftest import Start, StartServer
 from tests.forwarder.program import Forwarder
 from tests.forwarder.scripted import Scripted
 from tests.realapi.waiting import until

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import pytest
 
+from tests.absent import unavailable
 from tests.realapi.controlplane import ControlPlane, missing, program
 from tests.realapi.waiting import until
 
@@ -20,13 +20,6 @@ class Kubectl(Protocol):
     """Runs kubectl as the cluster's administrator."""
 
     def __call__(self, *args: str | Path) -> subprocess.CompletedProcess[str]: ...
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Skip the test for want of something on this machine; CI must have everything."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

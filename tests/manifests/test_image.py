@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from kubedns import __version__
+from tests.absent import unavailable
 from tests.cluster import images
-from tests.manifests.conftest import unavailable
 from tests.manifests.kustomized import MANIFESTS, ROOT
 from tests.manifests.test_requirements import pinned
 

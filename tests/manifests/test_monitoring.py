@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
+from tests.absent import unavailable
 from tests.forwarder.program import Forwarder
-from tests.manifests.conftest import unavailable
 from tests.manifests.kustomized import MANIFESTS, ROOT
 from tests.pod.running import Running
 from tests.realapi.ports import free_port

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import pytest
 
+from tests.absent import unavailable
 from tests.realapi.api import Api, ApiError, Object
 from tests.realapi.controlplane import ControlPlane, missing
 from tests.realapi.objects import namespace
@@ -32,13 +32,6 @@ class StartKubeDns(Protocol):
         environment: dict[str, str] = ...,
         wrapper: tuple[str | Path, ...] = ...,
     ) -> KubeDns: ...
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Skip the test for want of something on this machine; CI must have everything."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

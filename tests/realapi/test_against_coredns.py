@@ -19,8 +19,8 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
+from tests.absent import unavailable
 from tests.realapi.api import Api
-from tests.realapi.conftest import unavailable
 from tests.realapi.controlplane import ControlPlane, program
 from tests.realapi.objects import (
     dual_stack,

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.absent import unavailable
 from tests.realapi.api import Api, Object
-from tests.realapi.conftest import StartKubeDns, unavailable
+from tests.realapi.conftest import StartKubeDns
 from tests.realapi.controlplane import ControlPlane
 from tests.realapi.mounted import mount
 from tests.realapi.objects import new_ip, service

@@ -21,10 +21,10 @@ from typing import Any
 
 import pytest
 
+from tests.absent import unavailable
 from tests.netns.wire import FAR, NEAR, Wire
 from tests.netns.wire import missing as missing_for_a_wire
 from tests.realapi.api import Api
-from tests.realapi.conftest import unavailable
 from tests.realapi.controlplane import ControlPlane
 from tests.realapi.mounted import mount
 from tests.realapi.objects import new_ip, service

@@ -15,6 +15,7 @@ import pytest
 
 from sidecar.explain import walk
 from sidecar.explain.resolv import Resolv
+from tests.absent import unavailable
 from tests.clients import place
 from tests.clients.resolvers import GLIBC, MUSL, missing
 from tests.sidecar.resolving import SILENT
@@ -32,7 +33,7 @@ def here() -> None:
     """Skip where no network namespace can be made."""
     why = place.missing() or missing(MUSL.needs)
     if why:
-        pytest.skip(why)
+        unavailable(why)
 
 
 def ask(folder: Path, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:

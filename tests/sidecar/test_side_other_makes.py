@@ -9,9 +9,9 @@ import dns.message
 import dns.query
 import pytest
 
+from tests.absent import unavailable
 from tests.forwarder.behaviours import reply
 from tests.forwarder.scripted import Act, Asked, Play, Scripted
-from tests.realapi.conftest import unavailable
 from tests.realapi.ports import free_port
 from tests.realapi.program import Program
 from tests.realapi.waiting import until

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.absent import unavailable
 from tests.forwarder import peers
-from tests.realapi.conftest import unavailable
 from tests.realapi.controlplane import ControlPlane
 from tests.realapi.explained import cluster
 from tests.realapi.explained.around import Around, servers
